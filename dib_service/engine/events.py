@@ -1,0 +1,50 @@
+"""What a build says while it runs: one JSON object on each line."""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import time
+from typing import Any, Self
+
+# The kinds, and the facts that each carries beside kind and time:
+#   phase      phase, state=start|end, seconds (at the end)
+#   hook       phase, element, hook, state=start|end, seconds, exit_code
+#   line       text: one line of output, without its newline
+#   artefact   format, path, size, virtual_size, sha512
+#   manifest   manifest: see engine.build
+#   fault      code, turn, message and the facts of engine.errors; for a hook:
+#              element, phase, hook, exit_code, last_lines
+KINDS = ("phase", "hook", "line", "artefact", "manifest", "fault")
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One thing that happened, at ``time`` (seconds since the epoch)."""
+
+    kind: str
+    facts: Mapping[str, Any]
+    time: float
+
+    @classmethod
+    def now(cls, kind: str, **facts: Any) -> Self:
+        """An event that happens now."""
+        return cls(kind=kind, facts=facts, time=time.time())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The event in one line of JSON.
+
+        :raises ValueError: when the line is not an event.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("kind") not in KINDS:
+            raise ValueError(f"not an event: {text[:80]!r}")
+        kind = data.pop("kind")
+        when = float(data.pop("time"))
+        return cls(kind=kind, facts=data, time=when)
+
+    def to_json(self) -> str:
+        """One line, without its newline."""
+        return json.dumps(
+            {"kind": self.kind, "time": self.time, **self.facts}
+        )

@@ -1,0 +1,123 @@
+"""What a build is asked to be: one frozen value, JSON both ways."""
+
+from collections.abc import Mapping
+import dataclasses
+import re
+from typing import Any, Self
+
+from dib_service.engine import errors
+
+# What from_dict raises, for those who may not import engine.errors.
+from dib_service.engine.errors import SpecError as SpecError
+
+VERSION = 1
+
+# uname -m's words, which are also Glance's, and the ARCH that
+# diskimage-builder's elements expect for each.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+FORMATS = ("raw", "qcow2")
+
+ELEMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+
+ROOT_LABEL = "cloudimg-rootfs"
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildSpec:
+    """One build, every default already decided by whoever asked for it.
+
+    ``disk_size`` is the size of the whole image in bytes, or ``None`` for
+    just large enough. ``architecture`` is a word of ``uname -m``.
+    """
+
+    elements: tuple[str, ...]
+    formats: tuple[str, ...] = ("qcow2",)
+    architecture: str = "x86_64"
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    disk_size: int | None = None
+    name: str = "image"
+    skip_base: bool = False
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """A spec from its JSON form.
+
+        :raises SpecError: naming the first field that is wrong.
+        """
+        if data.get("version") != VERSION:
+            raise errors.SpecError("version", f"expected {VERSION}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in data:
+            if key != "version" and key not in known:
+                raise errors.SpecError(key, "no such field")
+        spec = cls(
+            elements=_words(data, "elements", ()),
+            formats=_words(data, "formats", ("qcow2",)),
+            architecture=data.get("architecture", "x86_64"),
+            environment=_environment(data.get("environment", {})),
+            disk_size=data.get("disk_size"),
+            name=data.get("name", "image"),
+            skip_base=bool(data.get("skip_base", False)),
+        )
+        spec._check()
+        return spec
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form that ``from_dict`` reads."""
+        return {
+            "version": VERSION,
+            "elements": list(self.elements),
+            "formats": list(self.formats),
+            "architecture": self.architecture,
+            "environment": dict(self.environment),
+            "disk_size": self.disk_size,
+            "name": self.name,
+            "skip_base": self.skip_base,
+        }
+
+    def _check(self) -> None:
+        for name in self.elements:
+            if not ELEMENT_NAME.fullmatch(name):
+                raise errors.SpecError("elements", f"bad name {name!r}")
+        if not self.elements:
+            raise errors.SpecError("elements", "name at least one element")
+        for wanted in self.formats:
+            if wanted not in FORMATS:
+                raise errors.SpecError(
+                    "formats",
+                    f"{wanted!r} is not one of {', '.join(FORMATS)}",
+                )
+        if not self.formats:
+            raise errors.SpecError("formats", "name at least one format")
+        if self.architecture not in ARCHITECTURES:
+            raise errors.SpecError(
+                "architecture",
+                f"{self.architecture!r} is not one of "
+                f"{', '.join(ARCHITECTURES)}",
+            )
+        if not IMAGE_NAME.fullmatch(self.name):
+            raise errors.SpecError("name", f"bad name {self.name!r}")
+        size = self.disk_size
+        if size is not None and (type(size) is not int or size <= 0):
+            raise errors.SpecError("disk_size", "a positive number of bytes")
+
+
+def _words(
+    data: Mapping[str, Any], field: str, default: tuple[str, ...]
+) -> tuple[str, ...]:
+    value = data.get(field, default)
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(word, str) for word in value
+    ):
+        raise errors.SpecError(field, "expected a list of strings")
+    return tuple(value)
+
+
+def _environment(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, str) for k, v in value.items()
+    ):
+        raise errors.SpecError("environment", "expected strings by name")
+    return dict(value)
