@@ -33,6 +33,7 @@ INSIDE = frozenset(
 )
 
 OPERATING_SYSTEM = "operating-system"
+DEFAULT_LAYOUT = "block-device-gpt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,41 +97,60 @@ def resolve(
     :raises AlreadyProvided: two elements provide the same thing.
     :raises NoOperatingSystem: no base distribution element.
     """
-    wanted = list(dict.fromkeys(requested))
-    if not skip_base and "base" not in wanted:
-        wanted.insert(0, "base")
-    queue = deque((name, None) for name in wanted)
-    needed: dict[str, str | None] = dict.fromkeys(wanted)
-    providers: dict[str, str] = {}
-    seen: set[str] = set()
-    while queue:
-        name, needed_by = queue.popleft()
-        if name in providers or name in seen:
-            continue
-        seen.add(name)
-        if name not in elements:
-            raise errors.ElementNotFound(name, needed_by)
-        element = elements[name]
-        for provided in element.provides:
-            if provided in providers:
-                raise errors.AlreadyProvided(
-                    provided, (providers[provided], name)
-                )
-            providers[provided] = name
-        for dependency in element.dependencies:
-            if dependency not in needed and dependency not in providers:
-                queue.append((dependency, name))
-                needed[dependency] = name
+    wanted = _wanted(requested, skip_base=skip_base)
+    needed, providers = _expand(wanted, elements)
     for name in wanted:
-        if name in providers and providers[name] != name:
+        if providers.get(name, name) != name:
             raise errors.AlreadyProvided(name, (name, providers[name]))
     if OPERATING_SYSTEM not in providers:
         raise errors.NoOperatingSystem
     return tuple(
         elements[name]
         for name in sorted(needed)
-        if name not in providers or providers[name] == name
+        if providers.get(name, name) == name
     )
+
+
+def _wanted(requested: Iterable[str], *, skip_base: bool) -> list[str]:
+    wanted = list(dict.fromkeys(requested))
+    # A machine image needs a layout; diskimage-builder adds one on the same
+    # condition, but with an MBR table.
+    if "vm" in wanted and not any(
+        name.startswith("block-device-") for name in wanted
+    ):
+        wanted.append(DEFAULT_LAYOUT)
+    if not skip_base and "base" not in wanted:
+        wanted.insert(0, "base")
+    return wanted
+
+
+def _expand(
+    wanted: list[str], elements: Mapping[str, Element]
+) -> tuple[set[str], dict[str, str]]:
+    """All that is needed, and who provides what."""
+    queue: deque[tuple[str, str | None]] = deque(
+        (name, None) for name in wanted
+    )
+    needed = set(wanted)
+    providers: dict[str, str] = {}
+    while queue:
+        name, needed_by = queue.popleft()
+        # Somebody may have come to provide it since it was queued.
+        if name in providers:
+            continue
+        if name not in elements:
+            raise errors.ElementNotFound(name, needed_by)
+        for provided in elements[name].provides:
+            if provided in providers:
+                raise errors.AlreadyProvided(
+                    provided, (providers[provided], name)
+                )
+            providers[provided] = name
+        for dependency in elements[name].dependencies:
+            if dependency not in needed and dependency not in providers:
+                queue.append((dependency, name))
+                needed.add(dependency)
+    return needed, providers
 
 
 def plan(chosen: Iterable[Element]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What can go wrong in a build, grouped by whose turn it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+import shlex
 from typing import Any, ClassVar
 
 
@@ -48,9 +49,7 @@ class ElementNotFound(EngineError):
 
     def __init__(self, name: str, needed_by: str | None = None) -> None:
         who = f" (needed by {needed_by})" if needed_by else ""
-        super().__init__(
-            f"element '{name}' not found{who}", element=name
-        )
+        super().__init__(f"element '{name}' not found{who}", element=name)
 
 
 class AlreadyProvided(EngineError):
@@ -79,3 +78,66 @@ class NoOperatingSystem(EngineError):
             "no base distribution element: include one that provides "
             "'operating-system', for example debian"
         )
+
+
+class CommandError(EngineError):
+    """A program that we started failed.
+
+    ``exit_code`` is negative for a signal, as in ``subprocess``; ``None``
+    when the program never started. ``stderr`` and ``last_lines`` keep the
+    end of what it said.
+    """
+
+    code = "command"
+
+    def __init__(
+        self,
+        words: Iterable[str],
+        exit_code: int | None,
+        *,
+        stdout: str = "",
+        stderr: str = "",
+        last_lines: Iterable[str] = (),
+        problem: str = "",
+    ) -> None:
+        self.words = tuple(words)
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
+        self.last_lines = list(last_lines)
+        if not self.last_lines:
+            self.last_lines = stderr.splitlines()[-LAST_LINES:]
+        said = f": {self.last_lines[-1]}" if self.last_lines else ""
+        super().__init__(
+            f"'{_shown(self.words)}' {problem or _ending(exit_code)}{said}",
+            words=list(self.words),
+            exit_code=exit_code,
+            last_lines=self.last_lines,
+        )
+
+
+class DeadlineExceeded(CommandError):
+    """A program ran for longer than it may and was ended."""
+
+    code = "deadline"
+
+
+class MountError(EngineError):
+    """Something could not be mounted, or did not let itself be unmounted."""
+
+    code = "mount"
+
+
+# How many of a failed program's lines travel with its error.
+LAST_LINES = 20
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was ended by signal {-exit_code}"
+    return f"exited {exit_code}"
+
+
+def _shown(words: tuple[str, ...]) -> str:
+    text = shlex.join(words)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -45,6 +45,4 @@ class Event:
 
     def to_json(self) -> str:
         """One line, without its newline."""
-        return json.dumps(
-            {"kind": self.kind, "time": self.time, **self.facts}
-        )
+        return json.dumps({"kind": self.kind, "time": self.time, **self.facts})

@@ -1,0 +1,136 @@
+"""What is mounted while a tree is worked on, and gone afterwards."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+from pathlib import Path
+import time
+
+from dib_service.engine import errors, process
+
+# An external interface: elements edit the image's own resolv.conf under
+# this name while ours stands in its place.
+ORIGINAL = "resolv.conf.ORIG"
+
+# How long something may go on holding a mount before that is an error.
+BUSY_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def prepared(root: Path) -> Iterator[Path]:
+    """A tree in which programs can run: /proc, /sys, /dev and names."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_resolving(root))
+        stack.enter_context(mounted("proc", place(root, "proc"), "-t", "proc"))
+        stack.enter_context(
+            mounted("sysfs", place(root, "sys"), "-t", "sysfs", "-o", "ro")
+        )
+        stack.enter_context(mounted("/dev", place(root, "dev"), "--bind"))
+        stack.enter_context(
+            mounted(
+                "devpts",
+                place(root, "dev/pts"),
+                *("-t", "devpts"),
+                *("-o", "newinstance,gid=5,mode=620,ptmxmode=666"),
+            )
+        )
+        # The last to be entered is the first to end: before the umounts.
+        stack.callback(process.end_rooted, root)
+        yield root
+
+
+@contextlib.contextmanager
+def mounted(
+    source: str | os.PathLike[str], target: Path, *options: str
+) -> Iterator[Path]:
+    """Mount source on target for as long as the block runs.
+
+    :raises errors.CommandError: it could not be mounted.
+    :raises errors.MountError: it was still in use at the end.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    process.run(["mount", *options, source, target])
+    try:
+        yield target
+    finally:
+        unmount(target)
+
+
+def unmount(target: Path) -> None:
+    """Unmount target, waiting a little for whoever still looks at it.
+
+    :raises errors.MountError: it is still in use.
+    """
+    # Never lazily: what follows reads the image file, and a lazy umount
+    # returns before the last pages are on it.
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            process.run(["umount", target])
+        except errors.CommandError as exc:
+            if time.monotonic() > give_up:
+                raise errors.MountError(
+                    f"{target} does not let itself be unmounted: "
+                    f"{exc.stderr.strip()}",
+                    path=str(target),
+                ) from exc
+            time.sleep(0.1)
+        else:
+            return
+
+
+def place(root: Path, relative: str) -> Path:
+    """``relative`` below root, made if need be, never outside of it.
+
+    An absolute symlink in the tree means something else out here than it
+    does in the chroot.
+
+    :raises errors.MountError: a symlink leads out of the tree.
+    """
+    path = root
+    for part in Path(relative).parts:
+        path = path / part
+        if path.is_symlink():
+            raise errors.MountError(
+                f"/{relative} of the image goes through a symlink",
+                path=f"/{relative}",
+            )
+        path.mkdir(exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def _resolving(root: Path) -> Iterator[None]:
+    """Lend the tree our resolv.conf, keep its own beside it."""
+    etc = place(root, "etc")
+    current, original = etc / "resolv.conf", etc / ORIGINAL
+    lent = _our_names()
+    if current.is_symlink() or current.exists():
+        current.rename(original)
+    current.write_bytes(lent)
+    current.chmod(0o644)
+    try:
+        yield
+    finally:
+        _give_back(current, original, lent)
+
+
+def _give_back(current: Path, original: Path, lent: bytes) -> None:
+    # A symlink is the image's own decision, made while ours was lent, as
+    # when systemd-resolved is installed; so is a file that differs.
+    changed = current.is_symlink() or (
+        current.is_file() and current.read_bytes() != lent
+    )
+    had_one = original.is_symlink() or original.exists()
+    if changed:
+        original.unlink(missing_ok=True)
+        return
+    current.unlink(missing_ok=True)
+    if had_one:
+        original.rename(current)
+
+
+def _our_names() -> bytes:
+    with contextlib.suppress(OSError):
+        return Path("/etc/resolv.conf").read_bytes()
+    return b"nameserver 8.8.8.8\n"
