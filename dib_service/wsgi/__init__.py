@@ -1,0 +1,6 @@
+"""What WSGI servers load. Imported before anything that starts a thread."""
+
+from oslo_service import backend
+
+# oslo.service wants to know before any of its other modules is imported.
+backend.init_backend(backend.BackendType.THREADING)
