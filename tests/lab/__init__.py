@@ -1,0 +1,82 @@
+"""Real servers for tests, each started once in a test process.
+
+    cloud = lab.cloud()          # Keystone and Glance, with accounts
+    broker = lab.rabbitmq()      # .transport_url, .stop(), .start()
+    database = lab.postgresql()  # .url
+
+They end with the process; their logs stay below ``.lab/``. What is missing
+on the machine is an error and never a skipped test; ``tools/run-tests`` puts
+it there.
+"""
+
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import tempfile
+
+from tools.lab import errors
+from tools.lab.cloud import Cloud
+from tools.lab.postgresql import PostgreSQL
+from tools.lab.rabbitmq import RabbitMQ
+from tools.lab.state import State
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = CHECKOUT / ".lab"
+
+
+@functools.cache
+def cloud() -> Cloud:
+    """A running Keystone and Glance with the accounts of tools.lab."""
+    running = Cloud(state(), services_venv())
+    atexit.register(running.stop)
+    running.start()
+    return running
+
+
+@functools.cache
+def rabbitmq() -> RabbitMQ:
+    """A running RabbitMQ."""
+    running = RabbitMQ(state())
+    atexit.register(running.stop)
+    running.start()
+    return running
+
+
+@functools.cache
+def postgresql() -> PostgreSQL:
+    """A running PostgreSQL with an empty database."""
+    running = PostgreSQL(state())
+    atexit.register(running.stop)
+    running.start()
+    return running
+
+
+@functools.cache
+def state() -> State:
+    """A folder for this process, gone at its end but for the logs."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-"))
+    atexit.register(_keep_logs_only, path)
+    return State(path)
+
+
+def services_venv() -> pathlib.Path:
+    """Where Keystone and Glance are installed.
+
+    :raises LabError: nowhere.
+    """
+    named = os.environ.get("DIB_SERVICES_VENV")
+    if not named or not pathlib.Path(named, "bin/keystone-manage").exists():
+        raise errors.LabError(
+            "DIB_SERVICES_VENV does not name a venv with Keystone and "
+            "Glance; tools/run-tests makes one and sets it"
+        )
+    return pathlib.Path(named)
+
+
+def _keep_logs_only(path: pathlib.Path) -> None:
+    LOGS.mkdir(exist_ok=True)
+    for log in path.rglob("*.log"):
+        shutil.copy(log, LOGS / f"{os.getpid()}-{log.name}")
+    shutil.rmtree(path)

@@ -1,0 +1,1 @@
+"""A cloud on one machine: the steps that quickstart and the tests share."""
