@@ -1,0 +1,103 @@
+"""What may stand on the command line, checked before anything is sent."""
+
+import argparse
+from collections.abc import Sequence
+import re
+from typing import Any, cast
+
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The characters that break a line in somebody's shell or log.
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def variable(text: str) -> tuple[str, str]:
+    """The name and value in ``NAME=VALUE``; the value may be empty.
+
+    :raises ArgumentTypeError: when it is not of that form.
+    """
+    name, value = _split(text, "NAME=VALUE, for example DIB_RELEASE=bookworm")
+    if not ENVIRONMENT_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(
+            f"{name!r} cannot be a variable's name: use letters, digits "
+            "and underscores"
+        )
+    return name, value
+
+
+def image_property(text: str) -> tuple[str, str]:
+    """The name and value in ``KEY=VALUE``; the value may be empty.
+
+    :raises ArgumentTypeError: when it is not of that form.
+    """
+    name, value = _split(text, "KEY=VALUE, for example os_distro=debian")
+    if CONTROL.search(name) or CONTROL.search(value):
+        raise argparse.ArgumentTypeError(
+            f"{name!r}: control characters have no place in a property"
+        )
+    return name, value
+
+
+def _split(text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {form}")
+    return name, value
+
+
+def gibibytes(text: str) -> int:
+    """A size in whole GiB.
+
+    :raises ArgumentTypeError: when it is no positive whole number.
+    """
+    return _whole(text, 1, "a whole number of GiB, 1 or more")
+
+
+def count(text: str) -> int:
+    """How many, at least one.
+
+    :raises ArgumentTypeError: when it is no positive whole number.
+    """
+    return _whole(text, 1, "a whole number, 1 or more")
+
+
+def position(text: str) -> int:
+    """A number of bytes, or of an event.
+
+    :raises ArgumentTypeError: when it is no whole number from 0.
+    """
+    return _whole(text, 0, "a whole number, 0 or more")
+
+
+def _whole(text: str, least: int, form: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {form}")
+    return int(text)
+
+
+class Collect(argparse.Action):
+    """Gathers pairs into a dict; a name given twice is an error."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add one pair.
+
+        :raises ArgumentError: when its name is there already.
+        """
+        # With no nargs, argparse gives us what ``type`` made of the text.
+        name, value = cast(tuple[str, str], values)
+        # A new dict each time: the default is shared by all parsers.
+        pairs = dict(getattr(namespace, self.dest, None) or {})
+        if name in pairs:
+            raise argparse.ArgumentError(self, f"{name!r} is given twice")
+        pairs[name] = value
+        setattr(namespace, self.dest, pairs)
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Those values that were given: the service decides on the others."""
+    return {k: v for k, v in values.items() if v is not None}

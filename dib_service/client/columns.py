@@ -1,0 +1,121 @@
+"""What a command prints: values for a reader in tables, plain in JSON."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cliff import columns
+
+from dib_service.client import progress, sdk
+
+Row = tuple[Any, ...]
+Table = tuple[Sequence[str], Iterable[Row]]
+Card = tuple[Sequence[str], Row]
+
+
+class Lines(columns.FormattableColumn[Sequence[Any] | None]):
+    """A list, one item on each line."""
+
+    def human_readable(self) -> str:
+        """The table's cell."""
+        return "\n".join(_one_line(item) for item in self._value or ())
+
+    def machine_readable(self) -> list[Any]:
+        """The list."""
+        return list(self._value or ())
+
+
+class Words(columns.FormattableColumn[Sequence[str] | None]):
+    """A short list on one line."""
+
+    def human_readable(self) -> str:
+        """The table's cell."""
+        return ", ".join(str(word) for word in self._value or ())
+
+    def machine_readable(self) -> list[str]:
+        """The list."""
+        return list(self._value or ())
+
+
+class Facts(columns.FormattableColumn[Mapping[str, Any] | None]):
+    """Facts by name, one on each line; lists stand below their name."""
+
+    def human_readable(self) -> str:
+        """The table's cell."""
+        lines: list[str] = []
+        for name, value in (self._value or {}).items():
+            if isinstance(value, list):
+                lines.append(f"{name}:")
+                lines.extend(f"  {_one_line(item)}" for item in value)
+            else:
+                lines.append(f"{name}: {_one_line(value)}")
+        return "\n".join(lines)
+
+    def machine_readable(self) -> dict[str, Any]:
+        """The facts; none is an empty dict."""
+        return dict(self._value or {})
+
+
+class Phases(columns.FormattableColumn[Sequence[Mapping[str, Any]] | None]):
+    """The phases of a plan, with their hooks below each."""
+
+    def human_readable(self) -> str:
+        """The table's cell."""
+        lines: list[str] = []
+        for phase in self._value or ():
+            where = "in the image" if phase.get("inside") else "on the host"
+            lines.append(f"{phase['phase']} ({where})")
+            lines.extend(
+                f"  {hook['element']}: {hook['hook']}"
+                for hook in phase.get("hooks", ())
+            )
+        return "\n".join(lines)
+
+    def machine_readable(self) -> list[Any]:
+        """The phases."""
+        return list(self._value or ())
+
+
+def build_card(build: sdk.Build) -> Card:
+    """All that is known of a build."""
+    card = {
+        "id": build.id,
+        "name": build.name,
+        "state": build.state,
+        "image_ids": Words(build.image_ids),
+        "fault": Facts(build.fault),
+        "elements": Words(build.elements),
+        "skip_base": build.skip_base,
+        "architecture": build.architecture,
+        "formats": Words(build.formats),
+        "disk_size_gib": build.disk_size_gib,
+        "environment": Facts(build.environment),
+        "image": Facts(build.image),
+        "attempts": Lines(build.attempts),
+        "artefacts": Lines(build.artefacts),
+        "publications": Lines(build.publications),
+        "cancel_requested": build.cancel_requested,
+        "project_id": build.project_id,
+        "user_id": build.user_id,
+        "created_at": build.created_at,
+        "updated_at": build.updated_at,
+        "ended_at": build.ended_at,
+    }
+    return tuple(card), tuple(card.values())
+
+
+def plan_card(plan: dict[str, Any]) -> Card:
+    """What a build would run."""
+    return ("elements", "phases"), (
+        Lines(plan["elements"]),
+        Phases(plan["phases"]),
+    )
+
+
+def _one_line(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return progress.printable(
+            ", ".join(f"{k}={_one_line(v)}" for k, v in value.items())
+        )
+    if value is None:
+        return "-"
+    return progress.printable(str(value))
