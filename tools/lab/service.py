@@ -1,0 +1,100 @@
+"""dib-service itself, as one process or as three."""
+
+from collections.abc import Mapping
+import pathlib
+
+from tools.lab import daemon
+from tools.lab.accounts import Account
+from tools.lab.cloud import Cloud
+from tools.lab.keystone import answers
+
+Sections = Mapping[str, Mapping[str, object]]
+
+
+class Service:
+    """The service on a cloud; ``bin_path`` has its commands.
+
+    ``changes`` are options that differ from what one machine needs, by
+    section. Which processes run is the caller's choice.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        bin_path: pathlib.Path,
+        *,
+        changes: Sections | None = None,
+    ) -> None:
+        self._bin = bin_path
+        self.cloud = cloud
+        self.path = cloud.state.path / "dib-service"
+        self.config_file = self.path / "dib-service.conf"
+        self._changes = changes or {}
+
+    @property
+    def all_in_one(self) -> daemon.Daemon:
+        """API, conductor and builder in one process."""
+        return self.process("dib-all-in-one")
+
+    def process(self, command: str) -> daemon.Daemon:
+        """One of the service's commands as a daemon."""
+        return daemon.Daemon(
+            name=command,
+            argv=[
+                str(self._bin / command),
+                *("--config-file", str(self.config_file)),
+            ],
+            state=self.cloud.state.path,
+        )
+
+    def prepare(self) -> None:
+        """Write the configuration and bring the database up to date."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.config_file.touch(mode=0o600)
+        self.config_file.write_text(self._configuration())
+        self.manage("db", "sync")
+
+    def manage(self, *words: str) -> None:
+        """Run dib-manage."""
+        daemon.run(
+            [
+                str(self._bin / "dib-manage"),
+                *("--config-file", str(self.config_file)),
+                *words,
+            ],
+            log=self.cloud.state.path / "dib-manage.log",
+        )
+
+    def wait_until_ready(self, api: daemon.Daemon) -> None:
+        """Return once the API, which is part of ``api``, answers."""
+        api.wait_until(lambda: answers(f"{self.cloud.api_url}/healthcheck"))
+
+    def _configuration(self) -> str:
+        sections: dict[str, dict[str, object]] = {
+            "database": {
+                "connection": f"sqlite:///{self.path}/dib-service.sqlite"
+            },
+            "api": {
+                "auth_strategy": "keystone",
+                "host": "127.0.0.1",
+                "port": self.cloud.api_port,
+            },
+            "builder": {"state_path": self.path / "builder"},
+            "keystone_authtoken": {
+                "www_authenticate_uri": self.cloud.keystone.auth_url,
+                **_auth(self.cloud.account("dib")),
+            },
+            "glance": _auth(self.cloud.account("dib")),
+            "glance_upload": _auth(self.cloud.account("dib-upload")),
+        }
+        for section, options in self._changes.items():
+            sections.setdefault(section, {}).update(options)
+        return "\n".join(
+            f"[{section}]\n"
+            + "".join(f"{name} = {value}\n" for name, value in options.items())
+            for section, options in sections.items()
+        )
+
+
+def _auth(account: Account) -> dict[str, object]:
+    return {"auth_type": "password", **account.auth()}
