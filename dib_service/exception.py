@@ -61,9 +61,7 @@ class BuildExists(Conflict):
     """The client's UUID already names a build."""
 
     def __init__(self, build_id: str) -> None:
-        super().__init__(
-            f"build {build_id} already exists", build_id=build_id
-        )
+        super().__init__(f"build {build_id} already exists", build_id=build_id)
         self.build_id = build_id
 
 

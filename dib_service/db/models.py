@@ -15,6 +15,9 @@ METADATA = sa.MetaData(
 # database compares and adds them alike.
 Time = sa.Double
 
+# SQLite counts rows by itself in columns of this very type only.
+Count = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 BUILDERS = sa.Table(
     "builders",
     METADATA,
@@ -33,8 +36,9 @@ BUILDERS = sa.Table(
 ELEMENTS = sa.Table(
     "elements",
     METADATA,
+    sa.Column("name", sa.String(128), primary_key=True),
+    # Of the tree: two elements that hold the same files share it.
     sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(128), nullable=False, index=True),
     # engine.catalogue.Element.to_dict()
     sa.Column("description", sa.JSON, nullable=False),
     sa.Column("registered_at", Time, nullable=False),
@@ -48,16 +52,15 @@ BUILDER_ELEMENTS = sa.Table(
         sa.ForeignKey("builders.uuid", ondelete="CASCADE"),
         primary_key=True,
     ),
-    sa.Column(
-        "digest", sa.ForeignKey("elements.digest"), primary_key=True
-    ),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
 )
 
 BUILDS = sa.Table(
     "builds",
     METADATA,
     # The order of arrival; the uuid is the client's to choose.
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", Count, primary_key=True, autoincrement=True),
     sa.Column("uuid", sa.String(36), nullable=False, unique=True),
     sa.Column("project_id", sa.String(255), nullable=False, index=True),
     sa.Column("user_id", sa.String(255), nullable=False),
@@ -79,14 +82,31 @@ BUILDS = sa.Table(
     sa.Column("not_before", Time, nullable=False, default=0.0),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("release_decided", sa.Boolean, nullable=False, default=False),
-    # The lease: who holds the build, until when, and how that is proven.
+    # Times in a row that Glance did not let the conductor publish.
+    sa.Column("publish_failures", sa.Integer, nullable=False, default=0),
+    # Bytes of the log between its head and its tail.
+    sa.Column("log_dropped", sa.BigInteger, nullable=False, default=0),
+    # The lease: who holds the build, until when, and how that is proven. It
+    # is live while lease_expires_at is set; the rest tells of the last one.
     sa.Column("epoch", sa.Integer, nullable=False, default=0),
-    sa.Column("builder_uuid", sa.ForeignKey("builders.uuid")),
+    sa.Column("builder_uuid", sa.String(36)),
     sa.Column("session", sa.String(36)),
     sa.Column("claim_id", sa.String(36), unique=True),
     sa.Column("lease_expires_at", Time),
+    sa.Column("lease_nonce", sa.String(64)),
     sa.Column("lease_secret_hash", sa.String(64)),
-    sa.Index("ix_builds_queue", "state", "not_before", "id"),
+    sa.Index("ix_builds_queue", "state", "id"),
+    # A number is never given twice: it is the marker of a page.
+    sqlite_autoincrement=True,
+)
+
+# The same as builds.elements, for SQL to match with builder_elements.
+BUILD_ELEMENTS = sa.Table(
+    "build_elements",
+    METADATA,
+    sa.Column("build_uuid", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
 )
 
 ATTEMPTS = sa.Table(
@@ -132,7 +152,7 @@ PUBLICATIONS = sa.Table(
 EVENTS = sa.Table(
     "events",
     METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", Count, primary_key=True, autoincrement=True),
     sa.Column("build_uuid", sa.String(36), nullable=False),
     sa.Column("epoch", sa.Integer, nullable=False),
     # The builder's own count: a report sent twice is stored once.
@@ -141,6 +161,7 @@ EVENTS = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False),
     sa.Column("time", Time, nullable=False),
     sa.UniqueConstraint("build_uuid", "epoch", "sequence"),
+    sqlite_autoincrement=True,
 )
 
 LOG_CHUNKS = sa.Table(
@@ -149,9 +170,12 @@ LOG_CHUNKS = sa.Table(
     sa.Column("build_uuid", sa.String(36), primary_key=True),
     sa.Column("epoch", sa.Integer, primary_key=True),
     sa.Column("sequence", sa.Integer, primary_key=True),
-    # Bytes of the build's log before this chunk, over all attempts.
-    sa.Column("offset", sa.BigInteger, nullable=False, index=True),
+    # Bytes of the build's log before this chunk, over all attempts; none
+    # while it is in the tail of a log that is too long.
+    sa.Column("start", sa.BigInteger),
     sa.Column("length", sa.Integer, nullable=False),
     # zlib
     sa.Column("data", sa.LargeBinary(16 * 1024 * 1024), nullable=False),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Index("ix_log_chunks_start", "build_uuid", "start"),
 )

@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from oslo_db import exception as db_exc
+import sqlalchemy as sa
+
+from dib_service.db import api as db
+from dib_service.db import models
 from dib_service.engine import catalogue
+
+ELEMENTS = models.ELEMENTS
+HOLDINGS = models.BUILDER_ELEMENTS
+BUILDERS = models.BUILDERS
 
 
 def registered() -> Mapping[str, catalogue.Element]:
@@ -10,14 +19,63 @@ def registered() -> Mapping[str, catalogue.Element]:
 
     Of a name with several digests, the one that most builders hold.
     """
-    raise NotImplementedError
+    holders = sa.func.count(HOLDINGS.c.builder_uuid)
+    query = (
+        sa.select(ELEMENTS.c.name, ELEMENTS.c.digest)
+        .join(
+            HOLDINGS,
+            sa.and_(
+                HOLDINGS.c.name == ELEMENTS.c.name,
+                HOLDINGS.c.digest == ELEMENTS.c.digest,
+            ),
+        )
+        .join(BUILDERS, BUILDERS.c.uuid == HOLDINGS.c.builder_uuid)
+        .where(BUILDERS.c.enabled)
+        .group_by(ELEMENTS.c.name, ELEMENTS.c.digest)
+        .order_by(holders, ELEMENTS.c.digest)
+    )
+    with db.reader() as connection:
+        # The last of a name wins: the one with most holders.
+        chosen = {name: digest for name, digest in connection.execute(query)}
+        rows = connection.execute(
+            sa.select(
+                ELEMENTS.c.name, ELEMENTS.c.digest, ELEMENTS.c.description
+            ).where(ELEMENTS.c.name.in_(chosen))
+        )
+        return {
+            name: catalogue.Element.from_dict(description)
+            for name, digest, description in rows
+            if chosen[name] == digest
+        }
 
 
-def unknown(digests: Sequence[str]) -> Sequence[str]:
-    """Those digests of which nothing is stored yet."""
-    raise NotImplementedError
+def unknown(elements: Mapping[str, str]) -> Sequence[str]:
+    """Digests, of ``{name: digest}``, that nothing is stored about yet."""
+    query = sa.select(ELEMENTS.c.name, ELEMENTS.c.digest).where(
+        ELEMENTS.c.name.in_(elements)
+    )
+    with db.reader() as connection:
+        known = {(name, digest) for name, digest in connection.execute(query)}
+    return sorted(
+        {
+            digest
+            for name, digest in elements.items()
+            if (name, digest) not in known
+        }
+    )
 
 
 def register(elements: Sequence[catalogue.Element]) -> None:
     """Store what the digests stand for; repeating it is harmless."""
-    raise NotImplementedError
+    for element in elements:
+        row = {
+            "name": element.name,
+            "digest": element.digest,
+            "description": element.to_dict(),
+            "registered_at": db.now(),
+        }
+        try:
+            db.execute(sa.insert(ELEMENTS).values(row))
+        except db_exc.DBDuplicateEntry:
+            # Another builder was first: a digest has one meaning.
+            continue

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from dib_service.db import api as db
+from dib_service.db import models
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +50,69 @@ class Publication:
 
 def attempts(build_id: str) -> Sequence[Attempt]:
     """All attempts, first to last."""
-    raise NotImplementedError
+    table = models.ATTEMPTS
+    query = (
+        sa.select(
+            table.c.epoch,
+            table.c.builder_uuid.label("builder_id"),
+            table.c.builder_name,
+            table.c.started_at,
+            table.c.first_report_at,
+            table.c.ended_at,
+            table.c.outcome,
+            table.c.reason,
+        )
+        .where(table.c.build_uuid == build_id)
+        .order_by(table.c.epoch)
+    )
+    return _read(query, Attempt)
 
 
 def artefacts(build_id: str) -> Sequence[Artefact]:
     """The artefacts of the last attempt."""
-    raise NotImplementedError
+    table = models.ARTEFACTS
+    query = (
+        sa.select(
+            table.c.epoch,
+            table.c.format,
+            table.c.size,
+            table.c.virtual_size,
+            table.c.sha512,
+        )
+        .where(table.c.build_uuid == build_id)
+        .where(table.c.epoch == _last_epoch(build_id))
+        .order_by(table.c.format)
+    )
+    return _read(query, Artefact)
 
 
 def publications(build_id: str) -> Sequence[Publication]:
     """The publications of the last attempt."""
-    raise NotImplementedError
+    table = models.PUBLICATIONS
+    query = (
+        sa.select(
+            table.c.epoch,
+            table.c.format,
+            table.c.target,
+            table.c.image_id,
+            table.c.state,
+        )
+        .where(table.c.build_uuid == build_id)
+        .where(table.c.epoch == _last_epoch(build_id))
+        .order_by(table.c.target, table.c.format)
+    )
+    return _read(query, Publication)
+
+
+def _last_epoch(build_id: str) -> sa.ScalarSelect[Any]:
+    builds = models.BUILDS
+    return (
+        sa.select(builds.c.epoch)
+        .where(builds.c.uuid == build_id)
+        .scalar_subquery()
+    )
+
+
+def _read(query: sa.Select[Any], noun: type[T]) -> Sequence[T]:
+    with db.reader() as connection:
+        return [noun(**row._mapping) for row in connection.execute(query)]

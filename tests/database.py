@@ -1,0 +1,124 @@
+"""A database of its own for each test."""
+
+import atexit
+import functools
+import pathlib
+import shutil
+import tempfile
+
+import fixtures
+from oslo_config import fixture as config_fixture
+import sqlalchemy as sa
+
+from dib_service import context
+from dib_service.conf import CONF
+from dib_service.db import api as db
+from dib_service.db import migrations, models
+from dib_service.engine import catalogue
+from dib_service.objects import element
+from dib_service.objects.build import Build, Wanted
+from dib_service.objects.builder import Builder
+
+
+class Database(fixtures.Fixture):
+    """Empty tables: a new SQLite file, or the database of ``url``, emptied."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__()
+        self.url = url
+
+    def _setUp(self) -> None:
+        self.config = self.useFixture(config_fixture.Config(CONF))
+        if self.url is None:
+            self.config.config(
+                connection=f"sqlite:///{self._copy()}", group="database"
+            )
+            db.forget_engine()
+        else:
+            self.config.config(connection=self.url, group="database")
+            db.forget_engine()
+            migrations.sync()
+            self._empty()
+        self.addCleanup(db.forget_engine)
+
+    def _copy(self) -> pathlib.Path:
+        folder = self.useFixture(fixtures.TempDir()).path
+        copy = pathlib.Path(folder, "test.sqlite")
+        shutil.copy(_migrated(), copy)
+        return copy
+
+    def _empty(self) -> None:
+        with db.writer() as connection:
+            for table in reversed(models.METADATA.sorted_tables):
+                connection.execute(sa.delete(table))
+
+
+@functools.cache
+def _migrated() -> pathlib.Path:
+    # Migrating takes longer than most tests.
+    folder = tempfile.mkdtemp(prefix="dib-test-")
+    atexit.register(shutil.rmtree, folder)
+    template = pathlib.Path(folder, "template.sqlite")
+    CONF.set_override("connection", f"sqlite:///{template}", group="database")
+    db.forget_engine()
+    migrations.sync()
+    # The last connection to close takes the write-ahead log with it.
+    db.forget_engine()
+    CONF.clear_override("connection", group="database")
+    return template
+
+
+ELEMENTS = {"base": "d-base", "debian": "d-debian"}
+
+
+def asker(project: str = "project-1") -> context.RequestContext:
+    """Somebody of that project."""
+    return context.RequestContext(user_id="user-1", project_id=project)
+
+
+def wanted(**changes: object) -> Wanted:
+    """What a simple request asks for."""
+    facts: dict[str, object] = {
+        "elements": ["debian"],
+        "formats": ["qcow2"],
+        "architecture": "x86_64",
+        "environment": {},
+        "disk_size": None,
+        "skip_base": False,
+        "image_name": "debian",
+        "visibility": "private",
+        "properties": {},
+    }
+    return Wanted.from_dict({**facts, **changes})
+
+
+def new_build(project: str = "project-1", **changes: object) -> Build:
+    """A queued build."""
+    return Build.create(
+        asker(project), wanted(**changes), ELEMENTS, name="debian"
+    )
+
+
+def new_builder(
+    name: str = "builder-1",
+    *,
+    session: str = "session-1",
+    elements: dict[str, str] | None = None,
+) -> tuple[Builder, str]:
+    """A builder that has registered, and its secret."""
+    builder, secret = Builder.enrol(name)
+    held = ELEMENTS if elements is None else elements
+    builder.register(
+        session=session,
+        version="1",
+        slots=1,
+        architectures=["x86_64"],
+        elements=held,
+    )
+    element.register(
+        [
+            catalogue.Element(name=name, digest=digest)
+            for name, digest in held.items()
+        ]
+    )
+    return Builder.get(builder.id), secret
