@@ -1,6 +1,7 @@
 """What can go wrong in a build, grouped by whose turn it is."""
 
 from collections.abc import Iterable, Mapping
+import os
 import shlex
 from typing import Any, ClassVar
 
@@ -126,6 +127,59 @@ class MountError(EngineError):
     """Something could not be mounted, or did not let itself be unmounted."""
 
     code = "mount"
+
+
+class LoopError(EngineError):
+    """No loop device is to be had for a file."""
+
+    code = "loop"
+
+    def __init__(self, path: os.PathLike[str], cause: OSError) -> None:
+        super().__init__(
+            f"no loop device for {os.fspath(path)}: {cause.strerror}",
+            path=os.fspath(path),
+        )
+
+
+class LayoutError(EngineError):
+    """A block device configuration is wrong, or asks for what we lack.
+
+    ``where`` names the key, as in ``partitioning.partitions[0].size``.
+    """
+
+    turn = "caller"
+    code = "layout"
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"block device configuration: {where}: {problem}", where=where
+        )
+
+
+class DiskTooSmall(EngineError):
+    """The tree does not fit on a disk of the size that was asked for."""
+
+    turn = "caller"
+    code = "disk-too-small"
+
+    def __init__(self, wanted: int, needed: int, what: str = "disk") -> None:
+        super().__init__(
+            f"a {what} of {wanted} bytes ({wanted / 1024**3:.2f} GiB) was "
+            f"asked for, but the tree needs {needed} bytes "
+            f"({needed / 1024**3:.2f} GiB)",
+            wanted=wanted,
+            needed=needed,
+        )
+
+
+class VerifyFailed(EngineError):
+    """A finished image is not what it should be; ``check`` names why."""
+
+    turn = "element"
+    code = "verify"
+
+    def __init__(self, check: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{check}: {problem}; {remedy}", check=check)
 
 
 # How many of a failed program's lines travel with its error.

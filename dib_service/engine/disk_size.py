@@ -1,0 +1,299 @@
+"""How large a filesystem must be to hold a tree: arithmetic, and one walk.
+
+All figures are for ext4 with blocks of 4096 bytes and inodes of 256.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import errno
+import math
+import os
+from pathlib import Path
+import stat
+
+BLOCK = 4096
+KiB = 1024
+MiB = 1024 * KiB
+GiB = 1024 * MiB
+TiB = 1024 * GiB
+
+BLOCKS_PER_GROUP = 8 * BLOCK
+GROUP = BLOCKS_PER_GROUP * BLOCK
+INODES_PER_BLOCK = BLOCK // 256
+DESCRIPTOR = 64
+
+# The number of inodes in a group of 128 MiB never changes again, so it decides
+# both how many files a grown machine can hold and, there being fewer than
+# 2**32 inodes, where growth ends: at 64 TiB for the 8192 that mke2fs takes;
+# at 1 PiB for 496, with a sixteenth of the files. An image that is to reach
+# further than 64 TiB says so (MAX_ONLINE_RESIZE).
+INODES_PER_GROUP = 8192
+MOST_INODES = 2**32 - 1
+
+# Descriptors of this many blocks can be added in place: 8 TiB without
+# moving anything. Every kernel since 2.6 grows a mounted filesystem this
+# way. Above it the kernel goes on with meta_bg by itself; to start with
+# meta_bg would save 4 MiB for each copy of the descriptors, and rely on code
+# in the guest's kernel that was corrected as late as 6.7.
+RESERVED_BLOCKS = 1024
+
+# What finalise.d writes and what a first boot needs before the disk is
+# grown: 3 MiB of boot loader, and an initramfs made anew, which unpacks 100
+# to 250 MiB of modules into /var/tmp and stands beside the old one until it
+# is done. A small tree has no kernel, so the room goes with the tree.
+SLACK_SHARE = 4
+SMALLEST_SLACK = 16 * MiB
+LARGEST_SLACK = 256 * MiB
+
+# The journal does not grow with the filesystem, and one of 4 MiB makes a
+# large disk slow for ever: 64 MiB as diskimage-builder has it, less where
+# that would be more than the tree. Below 1024 blocks ext4 refuses it.
+JOURNAL = 64 * MiB
+SMALLEST_JOURNAL = 4 * MiB
+
+# In an inode of 256 bytes this is left for extended attributes.
+INLINE_ATTRIBUTES = 96
+INLINE_SYMLINK = 59
+INLINE_EXTENTS = 4
+LARGEST_EXTENT = 128 * MiB
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What a tree takes: blocks of 4096 bytes, and inodes."""
+
+    blocks: int = 0
+    inodes: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.blocks + other.blocks, self.inodes + other.inodes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """The figures that ``mke2fs`` is given; ``size`` is in bytes."""
+
+    size: int
+    inodes: int
+    journal: int
+
+    @property
+    def resize(self) -> int | None:
+        """The blocks that the descriptors kept free suffice for."""
+        groups = (_descriptor_blocks(self.size) + RESERVED_BLOCKS) * (
+            BLOCK // DESCRIPTOR
+        )
+        most = min(groups * BLOCKS_PER_GROUP, 2**31)
+        # What is larger than that already has none to keep.
+        return most if most > self.size // BLOCK else None
+
+
+def measure(tree: Path, mount_points: Sequence[str]) -> dict[str, Usage]:
+    """What lies in each filesystem, by its mount point.
+
+    A file counts where the deepest mount point above it is.
+    """
+    found = dict.fromkeys(mount_points, Usage())
+    seen: set[tuple[int, int]] = set()
+    device = tree.stat().st_dev
+    for relative, path, status in _walk(tree, "", device):
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+        point = _holder(f"/{relative}", mount_points)
+        found[point] += Usage(_blocks(path, status), 1)
+    return found
+
+
+def geometry(
+    usage: Usage,
+    *,
+    size: int | None = None,
+    extra: int | None = None,
+    journal: int | None = None,
+    limit: int | None = None,
+) -> Geometry:
+    """A filesystem for ``usage``: of ``size``, or just large enough.
+
+    ``extra`` replaces the slack, ``limit`` is what it must grow to.
+    """
+    content = usage.blocks * BLOCK
+    if journal is None:
+        journal = min(max(content // 8, SMALLEST_JOURNAL), JOURNAL)
+        journal = journal // MiB * MiB
+    if size is not None:
+        return Geometry(size, _inodes(size, usage, limit), journal)
+    if extra is None:
+        extra = min(max(content // SLACK_SHARE, SMALLEST_SLACK), LARGEST_SLACK)
+    size = _round_up(content + extra + journal, MiB)
+    # More groups take more tables, which take more groups: the sum settles
+    # after a few rounds.
+    while True:
+        found = Geometry(size, _inodes(size, usage, limit), journal)
+        enough = max(needed(found, usage) + extra, _floor(usage, limit))
+        if enough <= size:
+            return found
+        size = _whole_group(_round_up(enough, MiB))
+
+
+def needed(geometry: Geometry, usage: Usage) -> int:
+    """The bytes of a filesystem that are taken once the tree is in it."""
+    groups = _groups(geometry.size)
+    copies = sum(1 for group in range(groups) if _has_copy(group))
+    per_copy = 1 + _descriptor_blocks(geometry.size) + RESERVED_BLOCKS
+    tables = math.ceil(geometry.inodes / INODES_PER_BLOCK) + 2 * groups
+    # Directories grow in steps and files lie in pieces: two in a hundred.
+    loss = usage.blocks // 50 + 64
+    blocks = usage.blocks + loss + copies * per_copy + tables
+    return blocks * BLOCK + geometry.journal
+
+
+def fits(geometry: Geometry, usage: Usage) -> bool:
+    """Whether the tree goes into a filesystem of this geometry."""
+    return (
+        needed(geometry, usage) <= geometry.size
+        and _wanted_inodes(usage) <= geometry.inodes
+    )
+
+
+def _inodes(size: int, usage: Usage, limit: int | None) -> int:
+    groups = _groups(size)
+    if limit is not None and limit > _ceiling(INODES_PER_GROUP):
+        per_group = MOST_INODES // _groups(limit)
+        return (
+            groups * max(per_group // INODES_PER_BLOCK, 1) * (INODES_PER_BLOCK)
+        )
+    # A tree of many small files comes before the last terabyte.
+    per_group = max(INODES_PER_GROUP, -(-_wanted_inodes(usage) // groups))
+    return groups * min(
+        _round_up(per_group, INODES_PER_BLOCK), BLOCKS_PER_GROUP
+    )
+
+
+def _floor(usage: Usage, limit: int | None) -> int:
+    """The size below which there cannot be enough inodes."""
+    one_group = _inodes(GROUP, usage, limit)
+    if limit is None or limit <= _ceiling(INODES_PER_GROUP):
+        one_group = BLOCKS_PER_GROUP
+    return (-(-_wanted_inodes(usage) // one_group) - 1) * GROUP
+
+
+def _wanted_inodes(usage: Usage) -> int:
+    return usage.inodes * 5 // 4 + 1024
+
+
+def _ceiling(inodes_per_group: int) -> int:
+    return MOST_INODES // inodes_per_group * GROUP
+
+
+def _groups(size: int) -> int:
+    return -(-size // GROUP)
+
+
+def _descriptor_blocks(size: int) -> int:
+    return -(-_groups(size) * DESCRIPTOR // BLOCK)
+
+
+def _has_copy(group: int) -> bool:
+    """Whether a group holds a copy of the descriptors (sparse_super)."""
+    if group <= 1:
+        return True
+    for base in (3, 5, 7):
+        power = base
+        while power < group:
+            power *= base
+        if power == group:
+            return True
+    return False
+
+
+def _whole_group(size: int) -> int:
+    # mke2fs leaves out a last group that could not even hold its tables.
+    rest = size % GROUP
+    return size + 16 * MiB - rest if 0 < rest < 16 * MiB else size
+
+
+def _round_up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def _walk(
+    directory: Path, relative: str, device: int
+) -> Iterator[tuple[str, str, os.stat_result]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            name = f"{relative}/{entry.name}" if relative else entry.name
+            if not entry.is_dir(follow_symlinks=False):
+                yield name, entry.path, status
+                continue
+            if status.st_dev != device:
+                # Something mounted there; the copy leaves it out as well.
+                status = os.stat_result((status.st_mode, *[0] * 9))
+                yield name, entry.path, status
+                continue
+            yield name, entry.path, status
+            yield from _walk(Path(entry.path), name, device)
+
+
+def _holder(path: str, mount_points: Sequence[str]) -> str:
+    above = [
+        point
+        for point in mount_points
+        if point == "/" or path == point or path.startswith(f"{point}/")
+    ]
+    return max(above, key=len)
+
+
+def _blocks(path: str, status: os.stat_result) -> int:
+    blocks = _attribute_blocks(path)
+    if stat.S_ISREG(status.st_mode):
+        data = _data(path, status)
+        blocks += -(-data // BLOCK)
+        if data > INLINE_EXTENTS * LARGEST_EXTENT:
+            blocks += 1
+    elif stat.S_ISLNK(status.st_mode):
+        blocks += status.st_size > INLINE_SYMLINK
+    elif stat.S_ISDIR(status.st_mode):
+        # The size of a directory is something else on each filesystem.
+        names = sum(_entry(each.name) for each in Path(path).iterdir())
+        blocks += max(1, -(-names * 3 // 2 // BLOCK))
+    return blocks
+
+
+def _entry(name: str) -> int:
+    return 8 + _round_up(len(os.fsencode(name)), 4)
+
+
+def _data(path: str, status: os.stat_result) -> int:
+    """The bytes of a file that are not holes."""
+    if status.st_blocks * 512 >= status.st_size:
+        return status.st_size
+    total = 0
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        end = 0
+        while True:
+            try:
+                start = os.lseek(fd, end, os.SEEK_DATA)
+            except OSError as exc:
+                if exc.errno == errno.ENXIO:
+                    return total
+                raise
+            end = os.lseek(fd, start, os.SEEK_HOLE)
+            total += _round_up(end, BLOCK) - start // BLOCK * BLOCK
+    finally:
+        os.close(fd)
+
+
+def _attribute_blocks(path: str) -> int:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return 0
+    size = sum(
+        16 + len(name) + len(os.getxattr(path, name, follow_symlinks=False))
+        for name in names
+    )
+    return int(size > INLINE_ATTRIBUTES)
