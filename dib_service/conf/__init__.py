@@ -12,7 +12,7 @@ import pathlib
 from oslo_config import cfg
 from oslo_log import log
 
-from dib_service.conf import api, conductor, database, glance, messaging
+from dib_service.conf import api, builder, conductor, database, glance, messaging
 
 PROJECT = "dib-service"
 
@@ -23,7 +23,7 @@ CONFIG_DIR_VARIABLE = "OS_DIB_SERVICE_CONFIG_DIR"
 # oslo.messaging registers some of its groups on the global object only.
 CONF = cfg.CONF
 
-MODULES = (api, conductor, database, glance, messaging)
+MODULES = (api, builder, conductor, database, glance, messaging)
 
 for module in MODULES:
     module.register_opts(CONF)

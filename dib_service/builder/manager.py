@@ -1,0 +1,385 @@
+"""A builder host at work: asks for builds, runs them, holds their leases."""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import shlex
+import threading
+import time
+from typing import Any, TextIO
+import uuid
+
+from oslo_config import cfg
+from oslo_log import log
+import oslo_messaging
+
+from dib_service import conf as conf_lib
+from dib_service import exception
+from dib_service.builder import child, leftovers, reporter, rpcapi
+from dib_service.builder import job as job_lib
+from dib_service.conductor import rpcapi as conductor_rpcapi
+from dib_service.engine import catalogue
+
+LOG = log.getLogger(__name__)
+
+FENCE_TICK_SECONDS = 0.5
+SCAN_SECONDS = 120.0
+STOPPING_SECONDS = 10.0
+
+
+class Busy(Exception):
+    """Another builder works in this state path."""
+
+
+@dataclasses.dataclass
+class Held:
+    """A build of ours, and when we last asked for a lease that we got."""
+
+    job: job_lib.Job
+    renewed_at: float
+    fence_seconds: float
+
+
+class BuilderService:
+    """The builder of one host: ``start``, ``stop``, ``wait``.
+
+    Three threads: work (register, claim), heartbeat and fence; and one for
+    each build.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        *,
+        credential: tuple[str, str] | None = None,
+        conductor: Callable[[], conductor_rpcapi.ConductorAPI] | None = None,
+        transport: Callable[[], oslo_messaging.RPCTransport] | None = None,
+    ) -> None:
+        # Locks and clients come with start(): a service may be pickled.
+        self._conf = conf
+        self._enrolled: tuple[str, str] = credential or (
+            conf.builder.id or "",
+            conf.builder.secret or "",
+        )
+        self._conductor_factory = conductor or conductor_rpcapi.ConductorAPI
+        self._transport_factory = transport
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Clear away what an earlier builder left; then work.
+
+        :raises Busy: there is another builder in the same state path.
+        """
+        settings = self._conf.builder
+        self._state = pathlib.Path(settings.state_path).resolve()
+        self._host = _host(self._conf, self._state)
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._owned = _owned(self._state)
+        leftovers.clear(self._host.builds)
+        for folder in (self._host.builds, self._host.cache):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+        self._credential = conductor_rpcapi.Credential(
+            builder_id=self._enrolled[0],
+            secret=self._enrolled[1],
+            session=str(uuid.uuid4()),
+        )
+        self._conductor = self._conductor_factory()
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self._renew = threading.Event()
+        self._elements: Mapping[str, catalogue.Element] = {}
+        self._scanned_at = float("-inf")
+        self._registered = False
+        self._claim_id: str | None = None
+        self._claim_sent_at = 0.0
+        self._server = self._listen()
+        self._threads = [
+            self._thread(self._work),
+            self._thread(self._heartbeat),
+            self._thread(self._fence),
+        ]
+        LOG.info("builder %s: session %s", *self._name())
+
+    def stop(self) -> None:
+        """End every build, saying so; wait() until it is done."""
+        self._stopping.set()
+        self._woken.set()
+        self._renew.set()
+        for held in self._holding():
+            held.job.end("stop")
+
+    def wait(self) -> None:
+        """Return when nothing of this builder runs any more."""
+        deadline = time.monotonic() + STOPPING_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        self._owned.close()
+
+    def wake(self, context: Mapping[str, Any] | None = None) -> None:
+        """The bell: look for work now. Many rings are one."""
+        self._woken.set()
+
+    # Work: register, then claim.
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                self._register()
+                while self._free() and self._claim():
+                    pass
+            except exception.Unauthorized as exc:
+                self._registered = False
+                LOG.error("this builder's id and secret are refused: %s", exc)
+            except reporter.AWAY as exc:
+                LOG.warning("no conductor: %s", exc)
+            except Exception:
+                LOG.exception("the builder could not look for work")
+            self._woken.wait(self._conf.builder.poll_interval)
+
+    def _register(self) -> None:
+        """The conductor knows this session and its elements."""
+        changed = self._scan()
+        if self._registered and not changed:
+            return
+        self._registered = False
+        unknown = self._conductor.register(
+            self._credential,
+            version=conf_lib.version(),
+            slots=self._conf.builder.slots,
+            architectures=self._conf.builder.architectures,
+            elements={
+                name: element.digest
+                for name, element in self._elements.items()
+            },
+        )
+        wanted = set(unknown)
+        described = [
+            element.to_dict()
+            for element in self._elements.values()
+            if element.digest in wanted
+        ]
+        if described:
+            self._conductor.register_elements(self._credential, described)
+        self._registered = True
+        LOG.info("registered with %d elements", len(self._elements))
+
+    def _scan(self) -> bool:
+        """Whether the elements on this host are others than they were."""
+        now = time.monotonic()
+        if now - self._scanned_at < self._conf.builder.rescan_interval:
+            return False
+        found = _elements(self._host, self._state)
+        self._scanned_at = now
+        changed = found != self._elements
+        self._elements = found
+        return changed
+
+    def _free(self) -> bool:
+        with self._lock:
+            return (
+                not self._stopping.is_set()
+                and len(self._held) < self._conf.builder.slots
+            )
+
+    def _claim(self) -> bool:
+        """Whether there was a build for us; it runs now."""
+        if self._claim_id is None:
+            self._claim_id = str(uuid.uuid4())
+            self._claim_sent_at = time.monotonic()
+        claim = self._conductor.claim(
+            conductor_rpcapi.Offer(
+                credential=self._credential,
+                claim_id=self._claim_id,
+                architectures=tuple(self._conf.builder.architectures),
+                running=tuple(held.job.build_id for held in self._holding()),
+            )
+        )
+        # Answered. Until here the same id is repeated: an answer that was
+        # lost on its way is given again, and no build with it.
+        self._claim_id = None
+        if claim is None:
+            return False
+        self._run(claim)
+        return True
+
+    def _run(self, claim: conductor_rpcapi.Claim) -> None:
+        job = job_lib.Job(
+            claim, host=self._host, conductor=self._conductor_factory()
+        )
+        held = Held(
+            job,
+            renewed_at=self._claim_sent_at,
+            fence_seconds=min(
+                self._conf.builder.fence_after, claim.lease_seconds * 5 / 6
+            ),
+        )
+        with self._lock:
+            self._held[job.build_id] = held
+        if self._stopping.is_set():
+            job.end("stop")
+        self._threads.append(self._thread(lambda: self._attend(held)))
+        self._renew.set()
+
+    def _attend(self, held: Held) -> None:
+        try:
+            held.job.run()
+        finally:
+            with self._lock:
+                del self._held[held.job.build_id]
+            self._woken.set()
+
+    # Leases: renewed by one thread, watched by another, since the first one
+    # may be waiting for an answer when the time comes.
+
+    def _heartbeat(self) -> None:
+        conductor = self._conductor_factory()
+        while not self._stopping.is_set():
+            self._renew.clear()
+            if holding := self._holding():
+                self._beat(conductor, holding)
+            self._renew.wait(self._conf.builder.heartbeat_interval)
+
+    def _beat(
+        self,
+        conductor: conductor_rpcapi.ConductorAPI,
+        holding: Sequence[Held],
+    ) -> None:
+        sent_at = time.monotonic()
+        try:
+            answers = conductor.heartbeat(
+                self._credential, [held.job.lease for held in holding]
+            )
+        except reporter.AWAY as exc:
+            LOG.warning("heartbeat not answered: %s", exc)
+            return
+        except Exception:
+            LOG.exception("heartbeat failed")
+            return
+        for held in holding:
+            answer = answers.get(held.job.build_id)
+            if answer in ("go", "cancel"):
+                held.renewed_at = sent_at
+            if answer == "cancel":
+                held.job.end("cancel")
+            elif answer == "stale":
+                held.job.end("stale")
+
+    def _fence(self) -> None:
+        while not self._stopping.wait(FENCE_TICK_SECONDS):
+            now = time.monotonic()
+            for held in self._holding():
+                if now - held.renewed_at > held.fence_seconds:
+                    held.job.end("fenced")
+
+    def _holding(self) -> list[Held]:
+        with self._lock:
+            return list(self._held.values())
+
+    def _listen(self) -> oslo_messaging.RPCServer | None:
+        if self._transport_factory is None:
+            return None
+        server = oslo_messaging.get_rpc_server(
+            self._transport_factory(),
+            oslo_messaging.Target(
+                topic=rpcapi.TOPIC, server=self._credential.builder_id
+            ),
+            [Bell(self.wake)],
+            executor="threading",
+        )
+        server.start()
+        return server
+
+    def _thread(self, target: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        return thread
+
+    def _name(self) -> tuple[str, str]:
+        return self._credential.builder_id, self._credential.session
+
+
+class Bell:
+    """What others may ask of a builder."""
+
+    target = oslo_messaging.Target(version=rpcapi.VERSION)
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+
+    def wake(self, context: Mapping[str, Any]) -> None:
+        """Look for work now."""
+        self._ring()
+
+
+def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
+    settings = conf.builder
+    return job_lib.Host(
+        engine=tuple(shlex.split(settings.engine_command)),
+        environment=dict(settings.engine_environment),
+        builds=state / "builds",
+        cache=pathlib.Path(settings.cache_path or state / "cache"),
+        element_path=tuple(settings.element_path),
+        hidden=tuple(_hidden(conf, state)),
+        build_seconds=settings.build_timeout,
+        upload_seconds=settings.upload_timeout,
+        upload_pause=settings.upload_pause,
+        cafile=settings.glance_cafile,
+    )
+
+
+def _hidden(conf: cfg.ConfigOpts, state: pathlib.Path) -> list[str]:
+    """What no element may see, and is there."""
+    wanted = [
+        *(conf.config_file or ()),
+        *(conf.config_dir or ()),
+        conf.log_dir,
+        conf.log_file,
+        str(state),
+        *conf.builder.hide,
+    ]
+    found = (pathlib.Path(path).resolve() for path in wanted if path)
+    return list(dict.fromkeys(str(path) for path in found if path.exists()))
+
+
+def _owned(state: pathlib.Path) -> TextIO:
+    """A lock on the state path, for as long as it is open.
+
+    Without it a second builder would take the first one's living builds
+    for leftovers.
+
+    :raises Busy: somebody has it.
+    """
+    stream = (state / "lock").open("a")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise Busy(f"another builder works in {state}") from None
+    return stream
+
+
+def _elements(
+    host: job_lib.Host, state: pathlib.Path
+) -> dict[str, catalogue.Element]:
+    """The elements on this host, by name, as the engine finds them."""
+    words = [*host.engine, "elements"]
+    if host.element_path:
+        words += ["--element-path", os.pathsep.join(host.element_path)]
+    document = child.output_of(
+        words,
+        directory=state,
+        environment=host.environment,
+        seconds=SCAN_SECONDS,
+    )
+    found = map(catalogue.Element.from_dict, json.loads(document))
+    return {element.name: element for element in found}

@@ -1,0 +1,299 @@
+"""The builder's side of Glance: an artefact's bytes into staging.
+
+Plain HTTP and not the SDK, for one reason: the socket is ours, and a build
+that is cancelled in the middle of ten gigabytes, or while Glance thinks
+about them, ends at once.
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import dataclasses
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import socket
+import ssl
+import stat
+import threading
+from typing import Any, BinaryIO
+import urllib.parse
+
+CONNECT_SECONDS = 5.0
+# Glance answers an upload when its store has taken all of it.
+ANSWER_SECONDS = 600.0
+CHUNK_BYTES = 1024 * 1024
+ANSWER_BYTES = 1024 * 1024
+
+# What asking again with the same words cannot mend.
+FINAL_STATUSES = frozenset({400, 405, 411, 415})
+
+
+class Trouble(Exception):
+    """Glance did not do it this time; asking again later may help."""
+
+
+class Refused(Exception):
+    """Glance will never take this upload; ``code`` is a stable word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Changed(Exception):
+    """The artefact on this host's disk is not what the engine made."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The image to make in the staging project; ``min_disk`` in GiB."""
+
+    id: str
+    name: str
+    disk_format: str
+    container_format: str
+    properties: Mapping[str, str]
+    min_disk: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The file whose bytes go there, as the engine described it."""
+
+    path: pathlib.Path
+    size: int
+    sha512: str
+
+
+class Glance:
+    """One Glance, spoken to with one token."""
+
+    def __init__(
+        self, endpoint: str, token: str, *, cafile: str | None = None
+    ) -> None:
+        self._url = urllib.parse.urlsplit(endpoint)
+        self._token = token
+        self._cafile = cafile
+        self._lock = threading.Lock()
+        self._closed = False
+        self._socket: socket.socket | None = None
+
+    def upload(self, image: Image, source: Source) -> None:
+        """Image and bytes are in Glance, checked; repeating is harmless.
+
+        :raises Trouble: not this time.
+        :raises Refused: not ever.
+        :raises Changed: the file is not what it was.
+        """
+        state = self._create(image)
+        if state["status"] == "queued":
+            self._put(image, source)
+            state = self._show(image)
+        if state["status"] in ("saving", "importing", "uploading", "queued"):
+            raise Trouble(f"image {image.id} is {state['status']}")
+        if state["status"] != "active":
+            raise Refused(
+                "glance-image-lost",
+                f"image {image.id} is {state['status']} in Glance, and an "
+                "image id cannot be used twice",
+            )
+        _check(image, state, source)
+
+    def close(self) -> None:
+        """End whatever is under way; may be called from any thread."""
+        with self._lock:
+            self._closed = True
+            if self._socket is not None:
+                # Not SSLSocket's own, which would pull the TLS state from
+                # under the thread that is reading.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _create(self, image: Image) -> Mapping[str, Any]:
+        """The image as Glance has it, made if it was not there yet."""
+        status, state = self._ask(
+            "POST",
+            "/v2/images",
+            json.dumps(
+                {
+                    **image.properties,
+                    "id": image.id,
+                    "name": image.name,
+                    "disk_format": image.disk_format,
+                    "container_format": image.container_format,
+                    "min_disk": image.min_disk,
+                    "visibility": "private",
+                    "os_hidden": True,
+                }
+            ).encode(),
+        )
+        # An earlier try of ours: nobody else knows the id.
+        return self._show(image) if status == 409 else state
+
+    def _show(self, image: Image) -> Mapping[str, Any]:
+        status, state = self._ask("GET", f"/v2/images/{image.id}")
+        if status == 404:
+            raise Refused(
+                "glance-image-lost",
+                f"image {image.id} has been deleted from Glance, and an "
+                "image id cannot be used twice",
+            )
+        return state
+
+    def _put(self, image: Image, source: Source) -> None:
+        with _opened(source) as stream:
+            self._ask(
+                "PUT",
+                f"/v2/images/{image.id}/file",
+                _pieces(stream, source),
+                {
+                    "Content-Type": "application/octet-stream",
+                    "Content-Length": str(source.size),
+                },
+            )
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Status and JSON of an answer that is fine, 404 or 409.
+
+        :raises Trouble: no answer, or one that may change.
+        :raises Refused: an answer that will not.
+        """
+        try:
+            with self._connected() as connection:
+                status, data = self._exchange(
+                    connection, method, path, body, headers or {}
+                )
+        except (OSError, http.client.HTTPException) as exc:
+            raise Trouble(
+                f"{method} {path}: {type(exc).__name__}: {exc}"
+            ) from exc
+        if status in (404, 409) and method != "PUT":
+            return status, {}
+        if status >= 300:
+            said = f"{method} {path} was answered {status}: {_said(data)}"
+            if status in FINAL_STATUSES:
+                raise Refused("glance-refused", said)
+            raise Trouble(said)
+        try:
+            return status, json.loads(data) if data else {}
+        except ValueError as exc:
+            raise Trouble(f"{method} {path}: not JSON: {data[:80]!r}") from exc
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, bytes]:
+        credential = {"X-Auth-Token": self._token} if self._token else {}
+        # A Glance that refuses (413) answers before it has read it all, and
+        # hangs up: the answer is there all the same.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(
+                method,
+                self._url.path.rstrip("/").removesuffix("/v2") + path,
+                body,
+                {
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    "Connection": "close",
+                    **credential,
+                    **headers,
+                },
+            )
+        answer = connection.getresponse()
+        return answer.status, answer.read(ANSWER_BYTES)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[http.client.HTTPConnection]:
+        connection = self._connection()
+        try:
+            connection.connect()
+            connection.sock.settimeout(ANSWER_SECONDS)
+            with self._lock:
+                if self._closed:
+                    raise Trouble("the upload has been ended")
+                self._socket = connection.sock
+            yield connection
+        finally:
+            with self._lock:
+                self._socket = None
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host = self._url.hostname or ""
+        if self._url.scheme == "https":
+            return http.client.HTTPSConnection(
+                host,
+                self._url.port,
+                timeout=CONNECT_SECONDS,
+                context=ssl.create_default_context(cafile=self._cafile),
+            )
+        return http.client.HTTPConnection(
+            host, self._url.port, timeout=CONNECT_SECONDS
+        )
+
+
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    """The file, if it is a file: strangers' code has been where it lies."""
+    try:
+        descriptor = os.open(
+            source.path,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK,
+        )
+    except OSError as exc:
+        raise Changed(str(exc)) from exc
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != source.size:
+            raise Changed(f"{source.path.name} is not {source.size} bytes")
+        yield stream
+
+
+def _pieces(stream: BinaryIO, source: Source) -> Iterator[bytes]:
+    """The bytes; the last of them only when all are the right ones.
+
+    So Glance never holds an image that differs from what was built.
+    """
+    digest = hashlib.sha512()
+    left = source.size
+    while left:
+        piece = stream.read(min(CHUNK_BYTES, left))
+        digest.update(piece)
+        left -= len(piece)
+        if not piece or (not left and digest.hexdigest() != source.sha512):
+            raise Changed(f"{source.path.name} has other bytes than before")
+        yield piece
+
+
+def _check(image: Image, state: Mapping[str, Any], source: Source) -> None:
+    """Compare with what Glance says it holds.
+
+    :raises Refused: it holds something else.
+    """
+    wrong = state.get("size") != source.size
+    if state.get("os_hash_algo") == "sha512":
+        wrong = wrong or state.get("os_hash_value") != source.sha512
+    if wrong:
+        raise Refused(
+            "glance-wrong-bytes",
+            f"image {image.id} in Glance has other bytes than were sent",
+        )
+
+
+def _said(data: bytes) -> str:
+    """The human part of an error's body, on one line."""
+    text = data[:400].decode(errors="replace")
+    return " ".join(text.split()) or "(nothing more)"

@@ -1,0 +1,157 @@
+"""A Glance on loopback that can be told to misbehave."""
+
+from collections import deque
+import hashlib
+import http.server
+import json
+import threading
+import time
+from typing import Any
+
+
+class FakeGlance:
+    """Images in memory; ``faults`` are taken one by one, first to last.
+
+    A fault is ``(method, status)``: the next request of that method gets
+    that status. Status 0 hangs up in the middle, "hang" never answers.
+    """
+
+    def __init__(self) -> None:
+        self.images: dict[str, dict[str, Any]] = {}
+        self.data: dict[str, bytes] = {}
+        self.deleted: set[str] = set()
+        self.faults: deque[tuple[str, Any]] = deque()
+        self.tokens: set[str] | None = None
+        self.requests: list[tuple[str, str]] = []
+        self.corrupt = False
+        self.hanging = threading.Event()
+        self._released = threading.Event()
+        self._server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), _handler(self)
+        )
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
+
+    def __enter__(self) -> "FakeGlance":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def asked(self, method: str) -> int:
+        """How many requests of that method there were."""
+        return sum(1 for asked, _ in self.requests if asked == method)
+
+    def fault_for(self, method: str) -> Any:
+        """The fault that is due, taken."""
+        if self.faults and self.faults[0][0] == method:
+            return self.faults.popleft()[1]
+        return None
+
+    def hang(self) -> None:
+        """Wait for the end of the test."""
+        self.hanging.set()
+        self._released.wait(60)
+
+
+def _handler(glance: FakeGlance) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = json.loads(self._body())
+            if self._misbehaves():
+                return
+            image_id = body["id"]
+            if image_id in glance.images or image_id in glance.deleted:
+                self._answer(409)
+                return
+            glance.images[image_id] = {
+                **body,
+                "status": "queued",
+                "size": None,
+                "owner": "staging",
+            }
+            self._answer(201, glance.images[image_id])
+
+        def do_GET(self) -> None:
+            if self._misbehaves():
+                return
+            image = glance.images.get(self.path.split("/")[3])
+            self._answer(200 if image else 404, image)
+
+        def do_PUT(self) -> None:
+            image = glance.images.get(self.path.split("/")[3])
+            if glance.faults and glance.faults[0][1] == 413:
+                # As a real one: it has seen the header and wants no more.
+                self.close_connection = True
+                self._misbehaves()
+                return
+            if image is None or image["status"] != "queued":
+                self._body()
+                self._answer(404 if image is None else 409)
+                return
+            image["status"] = "saving"
+            data = self._body()
+            length = int(self.headers["Content-Length"])
+            if len(data) < length or self._misbehaves():
+                image["status"] = "queued"
+                return
+            if glance.corrupt:
+                data = b"?" + data[1:]
+            glance.data[image["id"]] = data
+            image.update(
+                status="active",
+                size=len(data),
+                os_hash_algo="sha512",
+                os_hash_value=hashlib.sha512(data).hexdigest(),
+            )
+            self._answer(204)
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+
+        def _misbehaves(self) -> bool:
+            glance.requests.append((self.command, self.path))
+            token = self.headers.get("X-Auth-Token")
+            if glance.tokens is not None and token not in glance.tokens:
+                self._answer(401)
+                return True
+            fault = glance.fault_for(self.command)
+            if fault is None:
+                return False
+            if fault == "hang":
+                glance.hang()
+            elif fault:
+                self._answer(fault)
+            self.close_connection = True
+            return True
+
+        def _answer(self, status: int, body: Any = None) -> None:
+            data = json.dumps(body).encode() if body is not None else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+def wait_until(true: Any, *, seconds: float = 10.0) -> None:
+    """Return as soon as it is; fail when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {true}")
+        time.sleep(0.01)
