@@ -1,14 +1,44 @@
 """The door to the conductor, and the values that go through it."""
 
+import base64
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any
+import functools
+from typing import Any, Self
+import zlib
 
-# Every value crosses as a dict of JSON types: to_dict() / from_dict().
+from oslo_config import cfg
+import oslo_messaging
+
+from dib_service import rpc
+
+TOPIC = "dib-conductor"
+# Logs are bulk: nothing that is urgent may wait behind them.
+LOG_TOPIC = "dib-conductor-log"
+VERSION = "1.0"
+
+LOG_CHUNK_BYTES = 64 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class Credential:
+class Value:
+    """What crosses the wire as a dict of JSON types."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_dict`` made; fields of newer versions are left."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(
+            **{name: value for name, value in data.items() if name in names}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that crosses."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Credential(Value):
     """What proves a builder: its enrolled id and secret, and its session.
 
     A session is a UUID that the builder process chooses at its start.
@@ -20,7 +50,7 @@ class Credential:
 
 
 @dataclasses.dataclass(frozen=True)
-class Offer:
+class Offer(Value):
     """What a builder can do now; ``running`` are the builds it still has."""
 
     credential: Credential
@@ -28,9 +58,19 @@ class Offer:
     architectures: tuple[str, ...]
     running: tuple[str, ...]
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_dict`` made."""
+        return cls(
+            credential=Credential.from_dict(data["credential"]),
+            claim_id=data["claim_id"],
+            architectures=tuple(data["architectures"]),
+            running=tuple(data["running"]),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class Claim(Value):
     """One build, taken: ``spec`` is a BuildSpec as a dict."""
 
     build_id: str
@@ -43,7 +83,7 @@ class Claim:
 
 
 @dataclasses.dataclass(frozen=True)
-class Lease:
+class Lease(Value):
     """What goes with every call about a claimed build."""
 
     build_id: str
@@ -52,7 +92,7 @@ class Lease:
 
 
 @dataclasses.dataclass(frozen=True)
-class Artefact:
+class Artefact(Value):
     """One file as the builder saw it; sizes in bytes."""
 
     format: str
@@ -62,7 +102,7 @@ class Artefact:
 
 
 @dataclasses.dataclass(frozen=True)
-class Upload:
+class Upload(Value):
     """Where one artefact goes: create the image with that id and put it."""
 
     format: str
@@ -76,7 +116,7 @@ class Upload:
 
 
 @dataclasses.dataclass(frozen=True)
-class UploadGrant:
+class UploadGrant(Value):
     """A short-lived right to upload into the staging project."""
 
     token: str
@@ -84,13 +124,31 @@ class UploadGrant:
     expires_at: float
     uploads: tuple[Upload, ...]
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_dict`` made."""
+        return cls(
+            token=data["token"],
+            endpoint=data["endpoint"],
+            expires_at=data["expires_at"],
+            uploads=tuple(map(Upload.from_dict, data["uploads"])),
+        )
+
 
 class ConductorAPI:
     """Asks of the conductor.
 
     1.0 - register, register_elements, claim, heartbeat, report, append_log,
-          grant_upload, uploaded, fail
+          grant_upload, uploaded, fail, wake, ping
+
+    Beside what each method names, all of them raise Unauthorized or
+    StaleClaim where credential or lease prove nothing, and
+    oslo_messaging.MessagingException where nobody answers.
     """
+
+    def __init__(self) -> None:
+        self._calls = _client(TOPIC, cfg.CONF.messaging.call_timeout)
+        self._logs = _client(LOG_TOPIC, cfg.CONF.messaging.call_timeout)
 
     def register(
         self,
@@ -105,23 +163,44 @@ class ConductorAPI:
 
         A new session ends the leases of the old one at once.
         """
-        raise NotImplementedError
+        unknown: list[str] = self._calls.call(
+            {},
+            "register",
+            credential=credential.to_dict(),
+            version=version,
+            slots=slots,
+            architectures=list(architectures),
+            elements=dict(elements),
+        )
+        return unknown
 
     def register_elements(
         self, credential: Credential, elements: Sequence[Mapping[str, Any]]
     ) -> None:
         """Describe the elements that ``register`` asked about."""
-        raise NotImplementedError
+        self._calls.call(
+            {},
+            "register_elements",
+            credential=credential.to_dict(),
+            elements=list(elements),
+        )
 
     def claim(self, offer: Offer) -> Claim | None:
         """Take one build; asking again with the same claim id is harmless."""
-        raise NotImplementedError
+        answer = self._calls.call({}, "claim", offer=offer.to_dict())
+        return Claim.from_dict(answer) if answer else None
 
     def heartbeat(
         self, credential: Credential, leases: Sequence[Lease]
     ) -> Mapping[str, str]:
         """Renew the leases: ``{build id: "go" | "cancel" | "stale"}``."""
-        raise NotImplementedError
+        answers: dict[str, str] = self._heartbeats.call(
+            {},
+            "heartbeat",
+            credential=credential.to_dict(),
+            leases=[lease.to_dict() for lease in leases],
+        )
+        return answers
 
     def report(
         self,
@@ -135,21 +214,43 @@ class ConductorAPI:
 
         :raises StaleClaim: the lease is no longer this builder's.
         """
-        raise NotImplementedError
+        self._calls.call(
+            {},
+            "report",
+            lease=lease.to_dict(),
+            state=state,
+            events=list(events),
+            first_sequence=first_sequence,
+        )
 
     def append_log(self, lease: Lease, sequence: int, data: bytes) -> None:
         """Store a chunk of the log, at most 64 KiB (zlib, base64 inside)."""
-        raise NotImplementedError
+        self._logs.call(
+            {},
+            "append_log",
+            lease=lease.to_dict(),
+            sequence=sequence,
+            data=packed(data),
+        )
 
     def grant_upload(
         self, lease: Lease, artefacts: Sequence[Artefact]
     ) -> UploadGrant:
-        """The right to upload these artefacts, image ids stored beforehand."""
-        raise NotImplementedError
+        """The right to upload these artefacts, image ids stored beforehand.
+
+        :raises Unavailable: Keystone gives no token now.
+        """
+        answer = self._calls.call(
+            {},
+            "grant_upload",
+            lease=lease.to_dict(),
+            artefacts=[artefact.to_dict() for artefact in artefacts],
+        )
+        return UploadGrant.from_dict(answer)
 
     def uploaded(self, lease: Lease) -> None:
         """All bytes are in Glance: the conductor's publisher goes on."""
-        raise NotImplementedError
+        self._calls.call({}, "uploaded", lease=lease.to_dict())
 
     def fail(
         self, lease: Lease, fault: Mapping[str, Any], *, retry: bool
@@ -157,4 +258,79 @@ class ConductorAPI:
         """This attempt is over; ``retry`` when the build itself is not to
         blame. A cancelled build ends through here too (code "cancelled").
         """
-        raise NotImplementedError
+        self._calls.call(
+            {},
+            "fail",
+            lease=lease.to_dict(),
+            fault=dict(fault),
+            retry=retry,
+        )
+
+    def wake(self) -> None:
+        """Cast that there is something new; it may be lost.
+
+        :raises oslo_messaging.MessagingException: the broker is away.
+        """
+        # Without retry=0 a cast waits for a broker that is down.
+        self._calls.prepare(retry=0).cast({}, "wake")
+
+    def ping(self, host: str) -> None:
+        """Hear from that very conductor."""
+        self._heartbeats.prepare(server=host).call({}, "ping")
+
+    @functools.cached_property
+    def _heartbeats(self) -> oslo_messaging.RPCClient:
+        # Connections of its own: a lease is not to be lost because all of
+        # the others are waiting for something big.
+        return _client(
+            TOPIC,
+            cfg.CONF.messaging.heartbeat_timeout,
+            transport=rpc.new_transport(),
+        )
+
+
+def ring() -> None:
+    """Wake the conductor after a commit; returns at once, may be lost."""
+    _doorbell().ring()
+
+
+def packed(data: bytes) -> str:
+    """A chunk of the log as it crosses."""
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    """The chunk in ``packed`` text.
+
+    :raises ValueError: it is none, or one that is too long.
+    """
+    try:
+        inflate = zlib.decompressobj()
+        data = inflate.decompress(
+            base64.b64decode(text, validate=True), LOG_CHUNK_BYTES + 1
+        )
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if len(data) > LOG_CHUNK_BYTES:
+        raise ValueError(f"more than {LOG_CHUNK_BYTES} bytes of log")
+    return data
+
+
+@functools.cache
+def _doorbell() -> rpc.Doorbell:
+    return rpc.Doorbell(
+        lambda: ConductorAPI().wake(), delay=cfg.CONF.messaging.doorbell_delay
+    )
+
+
+def _client(
+    topic: str,
+    timeout: float,
+    *,
+    transport: oslo_messaging.RPCTransport | None = None,
+) -> oslo_messaging.RPCClient:
+    return oslo_messaging.get_rpc_client(
+        transport or rpc.transport(),
+        oslo_messaging.Target(topic=topic, version=VERSION),
+        timeout=timeout,
+    )
