@@ -28,8 +28,12 @@ class Patience:
     seconds: float = 300.0
     outages: Collection[int] = OUTAGES
     tell: Callable[[Exception], None] = lambda error: None
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = dataclasses.field(
+        default_factory=lambda: time.sleep
+    )
+    clock: Callable[[], float] = dataclasses.field(
+        default_factory=lambda: time.monotonic
+    )
     tried: bool = dataclasses.field(default=False, init=False)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:

@@ -1,6 +1,6 @@
 """What a person sees on stderr while a build runs, and when it failed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import shutil
 import time
 from typing import Any, TextIO
@@ -19,13 +19,10 @@ class Progress:
     now; anything else gets a line for each thing that happened.
     """
 
-    def __init__(
-        self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._terminal = stream.isatty()
-        self._clock = clock
-        self._began = clock()
+        self._began = time.monotonic()
         self._said_at = self._began
         self._state = ""
         self._epoch = 0
@@ -55,6 +52,8 @@ class Progress:
     def _tell_state(self, build: sdk.Build) -> None:
         if build.state != self._state:
             self._state = build.state
+            if build.state != "building":
+                self._now = ""
             self._say(build.state)
 
     def _tell_event(self, event: sdk.Event) -> None:
@@ -82,7 +81,7 @@ class Progress:
         self._wipe()
         self._stream.write(f"[{self._elapsed()}] {printable(text)}\n")
         self._stream.flush()
-        self._said_at = self._clock()
+        self._said_at = time.monotonic()
 
     def _draw(self) -> None:
         text = self._now or self._state
@@ -91,7 +90,7 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K{line[:width]}")
             self._stream.flush()
-        elif self._clock() - self._said_at >= STILL_SECONDS:
+        elif time.monotonic() - self._said_at >= STILL_SECONDS:
             self._say(f"{text} (still)")
 
     def _wipe(self) -> None:
@@ -100,7 +99,7 @@ class Progress:
             self._stream.flush()
 
     def _elapsed(self) -> str:
-        minutes, seconds = divmod(int(self._clock() - self._began), 60)
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         return f"{minutes:02d}:{seconds:02d}"
 
 

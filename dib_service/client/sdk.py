@@ -49,6 +49,8 @@ class Build(resource.Resource):
     name = resource.Body("name")
     #: queued, building, verifying, publishing, complete, failed, cancelled.
     state = resource.Body("state")
+    #: The request that asked for it, as the service's logs name it.
+    request_id = resource.Body("request_id")
     #: Whom the build and its images belong to.
     project_id = resource.Body("project_id")
     #: Who asked.
@@ -67,6 +69,11 @@ class Build(resource.Resource):
     disk_size_gib = resource.Body("disk_size_gib", type=int)
     #: Name, visibility and properties of the image in the image service.
     image = resource.Body("image", type=dict)
+    #: All elements of the image with their digests, as they were when the
+    #: build was asked for.
+    resolved_elements = resource.Body("resolved_elements", type=list)
+    #: How many times the build was begun.
+    epoch = resource.Body("epoch", type=int)
     #: Tries on builder hosts, first to last.
     attempts = resource.Body("attempts", type=list)
     #: Files that the last attempt made.
@@ -91,8 +98,12 @@ class Build(resource.Resource):
 
     @property
     def image_ids(self) -> list[str]:
-        """The images that the build became, each once."""
-        found = [each["image_id"] for each in self.publications or []]
+        """The images that are there to be used, each once."""
+        found = [
+            each["image_id"]
+            for each in self.publications or []
+            if each["state"] == "published"
+        ]
         return list(dict.fromkeys(found))
 
 
@@ -144,6 +155,8 @@ class Element(resource.Resource):
     dependencies = resource.Body("dependencies", type=list)
     #: What it stands for besides itself, such as ``operating-system``.
     provides = resource.Body("provides", type=list)
+    #: Its hooks in each phase, when one element is asked for.
+    hooks = resource.Body("hooks", type=dict)
 
 
 class Event(resource.Resource):
