@@ -69,6 +69,17 @@ class Service:
         """Return once the API, which is part of ``api``, answers."""
         api.wait_until(lambda: answers(f"{self.cloud.api_url}/healthcheck"))
 
+    def _secrets(self) -> list[pathlib.Path]:
+        """What no element may read, beside what the builder hides itself."""
+        lab = self.cloud.state.path
+        return [
+            lab / "chosen.json",
+            lab / "openrc",
+            self.cloud.keystone.path,
+            self.cloud.glance.path,
+            self.path / "dib-service.sqlite",
+        ]
+
     def _configuration(self) -> str:
         sections: dict[str, dict[str, object]] = {
             "database": {
@@ -79,7 +90,10 @@ class Service:
                 "host": "127.0.0.1",
                 "port": self.cloud.api_port,
             },
-            "builder": {"state_path": self.path / "builder"},
+            "builder": {
+                "state_path": self.path / "builder",
+                "hide": ",".join(str(path) for path in self._secrets()),
+            },
             "keystone_authtoken": {
                 "www_authenticate_uri": self.cloud.keystone.auth_url,
                 **_auth(self.cloud.account("dib")),
