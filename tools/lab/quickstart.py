@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import Any
 
 from tools.lab import daemon, errors
 from tools.lab.accounts import Account
@@ -28,7 +29,7 @@ To go on as {user}, who has no admin rights:
     openstack image build show {build}
     openstack image build log {build}
     openstack image element list
-    openstack image build create --element debian --element vm --wait
+    openstack image build create mine --element debian --element vm --wait
     openstack image save --file debian.qcow2 {image}
 
 To end everything: tools/quickstart stop; to forget it: tools/quickstart clean
@@ -63,10 +64,12 @@ def quickstart(here: pathlib.Path, services_venv: pathlib.Path) -> None:
     say("waiting for a builder to register its elements")
     wait_for_elements(user, service.all_in_one)
 
-    build = build_image(user)
-    user.show("image", "show", build["image"])
+    build, image = build_image(user)
+    user.show("image", "show", image)
     print(
-        NEXT.format(user=demo.username, openrc=openrc, **build),
+        NEXT.format(
+            user=demo.username, openrc=openrc, build=build, image=image
+        ),
         flush=True,
     )
 
@@ -91,26 +94,48 @@ class Tenant:
 
         :raises LabError: it failed.
         """
+        self._run(words, stdout=None)
+
+    def ask(self, *words: str) -> Any:
+        """What a command answers, from its JSON; its stderr is shown.
+
+        :raises LabError: it failed.
+        """
+        said = self._run(words, stdout=subprocess.PIPE, options=["-f", "json"])
+        return json.loads(said)
+
+    def elements(self) -> set[str]:
+        """The names of the elements that there are, so far as one can ask."""
+        done = subprocess.run(
+            [self._openstack, "image", "element", "list", "-f", "json"],
+            env=self._env,
+            capture_output=True,
+            check=False,
+        )
+        rows = json.loads(done.stdout) if done.returncode == 0 else []
+        return {row["Name"] for row in rows}
+
+    def _run(
+        self,
+        words: Sequence[str],
+        *,
+        stdout: int | None,
+        options: Sequence[str] = (),
+    ) -> str:
         say(f"$ openstack {shlex.join(words)}")
         done = subprocess.run(
-            [self._openstack, *words], env=self._env, check=False
+            [self._openstack, *words, *options],
+            env=self._env,
+            stdout=stdout,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise errors.LabError(
                 f"openstack {shlex.join(words)} exited {done.returncode}",
                 log=self._log,
             )
-
-    def ask(self, *words: str) -> object:
-        """What a command answers in JSON; None when it fails."""
-        done = subprocess.run(
-            [self._openstack, *words, "-f", "json"],
-            env=self._env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return done.stdout or ""
 
 
 def wait_for_elements(user: Tenant, builder: daemon.Daemon) -> None:
@@ -118,32 +143,17 @@ def wait_for_elements(user: Tenant, builder: daemon.Daemon) -> None:
 
     :raises LabError: the builder did not register in time.
     """
-
-    def registered() -> bool:
-        rows = user.ask("image", "element", "list")
-        names = {row["Name"] for row in rows} if isinstance(rows, list) else ()
-        return set(ELEMENTS) <= set(names)
-
-    builder.wait_until(registered, seconds=90)
+    builder.wait_until(lambda: set(ELEMENTS) <= user.elements(), seconds=90)
 
 
-def build_image(user: Tenant) -> dict[str, str]:
+def build_image(user: Tenant) -> tuple[str, str]:
     """Build one and wait for it: the ids of the build and of its image."""
     now = datetime.datetime.now(tz=datetime.UTC)
-    name = f"quickstart-{now:%Y%m%d-%H%M%S}"
-    elements: list[str] = []
+    words = ["image", "build", "create", f"quickstart-{now:%Y%m%d-%H%M%S}"]
     for element in ELEMENTS:
-        elements += ["--element", element]
-    user.show(
-        *("image", "build", "create", "--image-name", name),
-        *(*elements, "--wait"),
-    )
-    images = user.ask("image", "list", "--name", name)
-    builds = user.ask("image", "build", "list")
-    assert isinstance(images, list) and isinstance(builds, list)
-    if not images:
-        raise errors.LabError(f"the build ended, but no image is named {name}")
-    return {"image": images[0]["ID"], "build": builds[0]["ID"]}
+        words += ["--element", element]
+    build = user.ask(*words, "--wait")
+    return build["id"], build["image_ids"][0]
 
 
 def write_openrc(
