@@ -57,6 +57,13 @@ OPTS = [
         help="The largest image that may be asked for, in GiB. A partition "
         "table with a boot sector ends at 2 TiB.",
     ),
+    cfg.ListOpt(
+        "allowed_variables",
+        default=[],
+        help="Names of variables that requests may set besides DIB_*: those "
+        "that the site's own elements read. Names that would change how "
+        "programs on the builder run stay refused.",
+    ),
 ]
 
 

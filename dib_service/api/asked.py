@@ -1,0 +1,136 @@
+"""What a request for a build asks for, made into a value or refused."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dib_service import conf, exception, policies
+from dib_service import context as context_lib
+from dib_service.api import environment, faults, properties, text
+from dib_service.engine import catalogue
+from dib_service.objects import element
+from dib_service.objects.build import Build, Wanted
+from dib_service.objects.builder import Builder
+from dib_service.policies import build as rules
+
+GIB = 2**30
+
+_PAGE = 500
+
+
+def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
+    """The name of the build, and all that it should be.
+
+    :raises BadRequest: naming the first field that is wrong.
+    """
+    name = body.get("name") or "-".join(body["elements"])[:255]
+    image = body.get("image", {})
+    value = Wanted(
+        elements=tuple(body["elements"]),
+        formats=tuple(body.get("formats", ("qcow2",))),
+        architecture=body.get("architecture", "x86_64"),
+        environment=dict(body.get("environment", {})),
+        disk_size=_disk_size(body.get("disk_size_gib")),
+        skip_base=body.get("skip_base", False),
+        image_name=image.get("name") or name,
+        visibility=image.get("visibility", "private"),
+        properties=dict(image.get("properties", {})),
+    )
+    text.check_name("build.name", name)
+    text.check_name("build.image.name", value.image_name)
+    environment.check(value.environment, extra=conf.CONF.api.allowed_variables)
+    properties.check(value.properties)
+    return name, value
+
+
+def authorize_visibility(
+    context: context_lib.RequestContext, visibility: str
+) -> None:
+    """Let an image be seen by others if the asker may decide that.
+
+    :raises Forbidden: the asker may not.
+    """
+    rule = {
+        "community": rules.CREATE_COMMUNITY,
+        "public": rules.CREATE_PUBLIC,
+    }.get(visibility)
+    if rule:
+        policies.authorize(context, rule)
+
+
+def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
+    """The elements that will make the image, as the builders have them.
+
+    :raises BadRequest: there is no such element, or they do not go together,
+        or no builder is of that architecture.
+    :raises Unavailable: no builder has said what it has.
+    """
+    known = element.registered()
+    if not known:
+        raise exception.Unavailable(
+            "no builder has registered its elements yet: the operator "
+            "enrols one with 'dib-manage builder enrol' and starts "
+            "dib-builder there"
+        )
+    try:
+        chosen = catalogue.resolve(
+            asked.elements, known, skip_base=asked.skip_base
+        )
+    except catalogue.EngineError as exc:
+        facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
+        raise exception.BadRequest(exc.message, **facts) from exc
+    _require_builder(asked.architecture)
+    return chosen
+
+
+def refuse_repeat(build_id: str | None, link: Callable[[str], str]) -> None:
+    """Say so at once when a UUID has been used.
+
+    Before all else: whoever repeats a request should learn that it arrived,
+    and not that the fleet has changed since.
+
+    :raises Conflict: with a link to the build.
+    """
+    if build_id is None:
+        return
+    try:
+        Build.get(build_id)
+    except exception.NotFound:
+        return
+    raise repeated(build_id, link)
+
+
+def repeated(build_id: str, link: Callable[[str], str]) -> exception.Conflict:
+    """The error for a UUID that names a build already."""
+    return exception.Conflict(
+        f"build {build_id} already exists",
+        build_id=build_id,
+        links=[{"rel": "self", "href": link(f"/v1/builds/{build_id}")}],
+    )
+
+
+def _disk_size(gib: int | None) -> int | None:
+    most = conf.CONF.api.max_disk_size_gib
+    if gib is not None and gib > most:
+        raise faults.refusal(
+            "build.disk_size_gib", f"at most {most} are allowed", value=gib
+        )
+    # JSON Schema holds 8.0 to be an integer.
+    return None if gib is None else int(gib) * GIB
+
+
+def _require_builder(architecture: str) -> None:
+    available: set[str] = set()
+    marker = None
+    while rows := Builder.list(limit=_PAGE, marker=marker):
+        for row in rows:
+            if row.enabled:
+                available.update(row.architectures)
+        if architecture in available:
+            return
+        marker = rows[-1].id
+    raise faults.refusal(
+        "build.architecture",
+        "no enabled builder makes such images; they make "
+        f"{', '.join(sorted(available)) or 'none'}",
+        value=architecture,
+    )

@@ -1,0 +1,83 @@
+"""Which properties a request may give to its image."""
+
+from collections.abc import Mapping
+import re
+
+from dib_service.api import faults, text
+
+VALUE_LENGTH = 255
+
+_NAME = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
+
+# Fields of an image that are no properties: Glance would refuse some only
+# after the build, and take others for more than they are.
+_BASE_FIELDS = frozenset(
+    {
+        "checksum", "container_format", "created_at", "deleted",
+        "deleted_at", "direct_url", "disk_format", "file", "id", "image_id",
+        "is_public", "locations", "members", "min_disk", "min_ram", "name",
+        "os_hidden", "owner", "protected", "schema", "self", "size",
+        "status", "store", "stores", "tags", "updated_at", "virtual_size",
+        "visibility",
+    }
+)  # fmt: skip
+
+# What the service says of an image, because it knows.
+_OURS = frozenset(
+    {
+        "architecture", "boot_iso_id", "img_type", "kernel_id",
+        "ramdisk_id", "rootfs_uuid",
+    }
+)  # fmt: skip
+
+_RESERVED = ("os_glance", "os_hash_", "dib_")
+
+
+def check(properties: Mapping[str, str]) -> None:
+    """Let the properties of an image pass.
+
+    :raises BadRequest: naming the first that may not be, and why.
+    """
+    for name, value in properties.items():
+        _check_name(name)
+        _check_value(name, value)
+
+
+def _check_name(name: str) -> None:
+    field = f"image.properties.{faults.shortened(name)[1:-1]}"
+    if not _NAME.fullmatch(name):
+        raise faults.refusal(
+            field,
+            "a name is 1 to 255 ASCII letters, digits, '_', ':', '.' and '-'",
+        )
+    # Some databases hold Owner and owner to be the same.
+    plain = name.lower()
+    if plain in _BASE_FIELDS:
+        raise faults.refusal(
+            field, "is a field of every image and no property; leave it out"
+        )
+    if plain in _OURS:
+        raise faults.refusal(
+            field, "is set by the service from what it built; leave it out"
+        )
+    for prefix in _RESERVED:
+        if plain.startswith(prefix):
+            raise faults.refusal(
+                field, f"names that begin with {prefix} are reserved"
+            )
+
+
+def _check_value(name: str, value: str) -> None:
+    field = f"image.properties.{name}"
+    if len(value) > VALUE_LENGTH:
+        raise faults.refusal(
+            field,
+            f"at most {VALUE_LENGTH} characters are allowed",
+            value=value,
+        )
+    if text.has_control(value):
+        raise faults.refusal(
+            field,
+            "line ends and other control characters are not allowed",
+            value=value,
+        )

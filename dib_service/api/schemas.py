@@ -1,0 +1,158 @@
+"""What a body must look like; what the words in it may be comes after."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jsonschema
+from jsonschema import exceptions
+
+from dib_service.api import faults
+from dib_service.engine import spec
+
+Schema = Mapping[str, Any]
+
+UUID = r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\Z"
+
+VISIBILITIES = ("private", "shared", "community", "public")
+
+# Glance takes 128 properties of an image by default; the service writes
+# some of its own beside those of the request.
+MAX_PROPERTIES = 100
+MAX_ELEMENTS = 64
+MAX_VARIABLES = 128
+
+# A description finishes the sentence "<field>: expected …".
+_NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "description": "1 to 255 characters",
+}
+
+BUILD_CREATE: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["build"],
+    "properties": {
+        "build": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["elements"],
+            "properties": {
+                "id": {
+                    "type": "string",
+                    "pattern": UUID,
+                    "description": "a UUID in lower case with dashes",
+                },
+                "name": _NAME,
+                "elements": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MAX_ELEMENTS,
+                    "uniqueItems": True,
+                    "items": {
+                        "type": "string",
+                        "pattern": rf"^{spec.ELEMENT_NAME.pattern}\Z",
+                        "description": "the name of an element: at most 128 "
+                        "ASCII letters, digits, '_', '.', '+' and '-', "
+                        "beginning with a letter or digit",
+                    },
+                    "description": f"a list of 1 to {MAX_ELEMENTS} "
+                    "different elements",
+                },
+                "skip_base": {"type": "boolean"},
+                "formats": {
+                    "type": "array",
+                    "minItems": 1,
+                    "uniqueItems": True,
+                    "items": {"enum": list(spec.FORMATS)},
+                    "description": "a list of different formats, at least one",
+                },
+                "architecture": {"enum": list(spec.ARCHITECTURES)},
+                "environment": {
+                    "type": "object",
+                    "maxProperties": MAX_VARIABLES,
+                    "additionalProperties": {"type": "string"},
+                    "description": f"at most {MAX_VARIABLES} variables with "
+                    "text values",
+                },
+                "disk_size_gib": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "a whole number of GiB, at least 1",
+                },
+                "image": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "name": _NAME,
+                        "visibility": {"enum": list(VISIBILITIES)},
+                        "properties": {
+                            "type": "object",
+                            "maxProperties": MAX_PROPERTIES,
+                            "additionalProperties": {"type": "string"},
+                            "description": f"at most {MAX_PROPERTIES} "
+                            "properties with text values",
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def check(data: Any, schema: Schema) -> None:
+    """Let ``data`` pass if it looks like ``schema`` says.
+
+    :raises BadRequest: naming the first field that does not.
+    """
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(data), key=_depth)
+    if errors:
+        raise _refusal(errors[0])
+
+
+def _depth(error: exceptions.ValidationError) -> tuple[int, str]:
+    return (len(error.absolute_path), _field(error.absolute_path))
+
+
+def _refusal(error: exceptions.ValidationError) -> Exception:
+    field = _field(error.absolute_path)
+    rule = error.validator
+    wants: Any = error.validator_value
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if rule == "additionalProperties" and wants is False:
+        known = schema.get("properties", {})
+        extra = min(set(instance) - set(known))
+        return faults.refusal(
+            f"{field}.{extra}".removeprefix("body."),
+            f"no such field; known here: {', '.join(sorted(known))}",
+        )
+    if rule == "required":
+        missing = next(name for name in wants if name not in instance)
+        return faults.refusal(
+            f"{field}.{missing}".removeprefix("body."), "is required"
+        )
+    return faults.refusal(field, _expected(schema), value=error.instance)
+
+
+def _expected(schema: Schema) -> str:
+    if "enum" in schema:
+        return f"expected one of {', '.join(schema['enum'])}"
+    if "description" in schema:
+        return f"expected {schema['description']}"
+    words = {"object": "an object", "string": "text", "boolean": "a boolean"}
+    return f"expected {words[schema['type']]}"
+
+
+def _field(path: Iterable[str | int]) -> str:
+    """Where in the body something is, as people would write it."""
+    words = ""
+    for step in path:
+        if isinstance(step, int):
+            words += f"[{step}]"
+        else:
+            words += f".{faults.shortened(step)[1:-1]}"
+    return words.removeprefix(".") or "body"
