@@ -1,9 +1,14 @@
 """What can go wrong in a build, grouped by whose turn it is."""
 
 from collections.abc import Iterable, Mapping
+import errno
 import os
 import shlex
 from typing import Any, ClassVar
+
+
+# How many of a failed program's lines travel with its error.
+LAST_LINES = 20
 
 
 class EngineError(Exception):
@@ -182,8 +187,141 @@ class VerifyFailed(EngineError):
         super().__init__(f"{check}: {problem}; {remedy}", check=check)
 
 
-# How many of a failed program's lines travel with its error.
-LAST_LINES = 20
+class ElementPathError(EngineError):
+    """A directory that should hold elements does not exist."""
+
+    code = "element-path"
+
+    def __init__(self, directory: object) -> None:
+        super().__init__(
+            f"{directory} is not a directory of elements",
+            directory=str(directory),
+        )
+
+
+class DuplicateHook(EngineError):
+    """Two elements of an image carry the same file for the same place."""
+
+    turn = "element"
+    code = "duplicate-hook"
+
+    def __init__(self, path: str, elements: tuple[str, str]) -> None:
+        super().__init__(
+            f"there is a duplicated hook in your elements: {path} is in "
+            f"{' and '.join(elements)}",
+            path=path,
+            elements=list(elements),
+        )
+
+
+class HookFailed(EngineError):
+    """A hook exited non-zero; its phase ends there."""
+
+    turn = "element"
+    code = "hook"
+
+    def __init__(
+        self, element: str, phase: str, hook: str, cause: CommandError
+    ) -> None:
+        last = cause.last_lines
+        said = f": {last[-1]}" if last else ""
+        super().__init__(
+            f"element {element or '?'}: {phase}/{hook} "
+            f"{_ending(cause.exit_code)}{said}",
+            element=element,
+            phase=phase,
+            hook=hook,
+            exit_code=cause.exit_code,
+            last_lines=list(last),
+        )
+
+
+class EnvironmentFailed(EngineError):
+    """The environment.d of the elements could not be sourced."""
+
+    turn = "element"
+    code = "environment"
+
+    def __init__(self, phase: str, cause: CommandError) -> None:
+        last = cause.last_lines
+        super().__init__(
+            f"environment.d before {phase} {_ending(cause.exit_code)}"
+            f"{f': {last[-1]}' if last else ''}",
+            phase=phase,
+            exit_code=cause.exit_code,
+            last_lines=list(last),
+        )
+
+
+class EmptyTree(EngineError):
+    """After root.d there is still nothing in the tree."""
+
+    turn = "element"
+    code = "empty-tree"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "failed to deploy the root element: root.d left an empty tree"
+        )
+
+
+class DiskFull(EngineError):
+    """The builder host has no room left for the build."""
+
+    turn = "operator"
+    code = "disk-full"
+
+    def __init__(self, path: object, cause: str = "") -> None:
+        said = f" ({cause})" if cause else ""
+        super().__init__(
+            f"no space left on the builder host, in {path}{said}",
+            path=str(path),
+        )
+
+
+class SandboxError(EngineError):
+    """The kernel refused what a build is kept apart with."""
+
+    code = "sandbox"
+
+    def __init__(self, call: str, about: str, reason: str) -> None:
+        where = f" {about}" if about else ""
+        super().__init__(f"{call}{where}: {reason}", call=call)
+
+
+class Died(EngineError):
+    """The build's own process ended without a word."""
+
+    code = "died"
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(
+            f"the engine {_ending(exit_code)} without saying why",
+            exit_code=exit_code,
+        )
+
+
+class Internal(EngineError):
+    """A fault of the engine itself."""
+
+    code = "internal"
+
+
+class Stopped(EngineError):
+    """The build was asked to end before it was done."""
+
+    turn = "operator"
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("the build was ended by a signal")
+
+
+def of_os(error: OSError) -> EngineError:
+    """What an error of the operating system means for a build."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(error.filename or "its workspace")
+    return Internal(str(error))
 
 
 def _ending(exit_code: int | None) -> str:

@@ -1,6 +1,7 @@
 """What a build says while it runs: one JSON object on each line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import dataclasses
 import json
 import time
@@ -15,6 +16,9 @@ from typing import Any, Self
 #   fault      code, turn, message and the facts of engine.errors; for a hook:
 #              element, phase, hook, exit_code, last_lines
 KINDS = ("phase", "hook", "line", "artefact", "manifest", "fault")
+
+# How the engine's rooms say it: a kind, and its facts by name.
+Say = Callable[..., None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,3 +50,13 @@ class Event:
     def to_json(self) -> str:
         """One line, without its newline."""
         return json.dumps({"kind": self.kind, "time": self.time, **self.facts})
+
+
+@contextlib.contextmanager
+def phase(say: Say, name: str) -> Iterator[None]:
+    """Say when a phase starts and, if it gets there, when it ends."""
+    say("phase", phase=name, state="start")
+    started = time.monotonic()
+    yield
+    seconds = round(time.monotonic() - started, 3)
+    say("phase", phase=name, state="end", seconds=seconds)

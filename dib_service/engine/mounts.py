@@ -104,29 +104,24 @@ def _resolving(root: Path) -> Iterator[None]:
     """Lend the tree our resolv.conf, keep its own beside it."""
     etc = place(root, "etc")
     current, original = etc / "resolv.conf", etc / ORIGINAL
-    lent = _our_names()
     if current.is_symlink() or current.exists():
         current.rename(original)
-    current.write_bytes(lent)
+    current.write_bytes(_our_names())
     current.chmod(0o644)
     try:
         yield
     finally:
-        _give_back(current, original, lent)
+        _give_back(current, original)
 
 
-def _give_back(current: Path, original: Path, lent: bytes) -> None:
-    # A symlink is the image's own decision, made while ours was lent, as
-    # when systemd-resolved is installed; so is a file that differs.
-    changed = current.is_symlink() or (
-        current.is_file() and current.read_bytes() != lent
-    )
-    had_one = original.is_symlink() or original.exists()
-    if changed:
+def _give_back(current: Path, original: Path) -> None:
+    # A symlink was made while ours was lent, as when systemd-resolved is
+    # installed: the image's own decision.
+    if current.is_symlink():
         original.unlink(missing_ok=True)
         return
     current.unlink(missing_ok=True)
-    if had_one:
+    if original.is_symlink() or original.exists():
         original.rename(current)
 
 

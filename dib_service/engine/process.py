@@ -13,6 +13,7 @@ import time
 from dib_service.engine import errors
 
 Word = str | os.PathLike[str]
+Prepare = Callable[[], None]
 
 # All that a program gets unless its caller adds to it: nothing of ours.
 BASE_ENV: Mapping[str, str] = {
@@ -34,20 +35,30 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     deadline: float | None = None,
+    on_stderr: Callable[[str], object] = str,
 ) -> str:
     """What the program wrote to stdout; ``deadline`` is in seconds.
+
+    ``on_stderr`` is called with each line of stderr as it comes.
 
     :raises errors.CommandError: it exited non-zero or could not start.
     :raises errors.DeadlineExceeded: it ran for longer than it may.
     """
     stdout, stderr = bytearray(), bytearray()
+    lines = _Lines(on_stderr)
+
+    def hear(data: bytes) -> None:
+        stderr.extend(data)
+        lines.feed(data)
+
     try:
         code = _attend(
             _popen(words, env, cwd, stderr=subprocess.PIPE),
             stdout.extend,
-            stderr.extend,
+            hear,
             deadline,
         )
+        lines.end()
     except TimeoutError as exc:
         raise errors.DeadlineExceeded(
             _texts(words),
@@ -65,13 +76,17 @@ def run(
 
 def stream(
     words: Sequence[Word],
-    on_line: Callable[[str], None],
+    on_line: Callable[[str], object],
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     deadline: float | None = None,
+    prepare: Prepare | None = None,
 ) -> None:
     """Call ``on_line`` with each line, stdout and stderr as they come.
+
+    ``prepare`` is called in the child just before the program takes its
+    place.
 
     It ends when the program ends, even if something that it left behind
     still holds its output open.
@@ -82,7 +97,7 @@ def stream(
     lines = _Lines(on_line)
     try:
         code = _attend(
-            _popen(words, env, cwd, stderr=subprocess.STDOUT),
+            _popen(words, env, cwd, stderr=subprocess.STDOUT, prepare=prepare),
             lines.feed,
             lines.feed,
             deadline,
@@ -119,6 +134,7 @@ def _popen(
     cwd: Path | None,
     *,
     stderr: int,
+    prepare: Prepare | None = None,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -131,6 +147,7 @@ def _popen(
             # What times out leaves children behind; a session of its own
             # is what lets us end all of them and not only the first.
             start_new_session=True,
+            preexec_fn=prepare,
         )
     except OSError as exc:
         raise errors.CommandError(
@@ -211,7 +228,7 @@ def _pump(
 class _Lines:
     """Cuts bytes into lines and remembers the last of them."""
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], object]) -> None:
         self.last: deque[str] = deque(maxlen=errors.LAST_LINES)
         self._on_line = on_line
         self._rest = b""

@@ -23,6 +23,15 @@ IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 
 ROOT_LABEL = "cloudimg-rootfs"
 
+# Names that a request may not set, whoever asks: they would change what a
+# shell, a loader or the engine itself does before the first hook speaks.
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+FORBIDDEN_VARIABLE = re.compile(
+    r"BASH_.*|CDPATH|ENV|GLOBIGNORE|HOME|IFS|LC_ALL|LD_.*|PATH|PS[0-4]"
+    r"|PYTHON.*|SHELLOPTS|TARGET_ROOT|TMP_.*|TMPDIR|_LIB"
+)
+LONGEST_VALUE = 64 * 1024
+
 
 @dataclasses.dataclass(frozen=True)
 class BuildSpec:
@@ -120,4 +129,11 @@ def _environment(value: Any) -> dict[str, str]:
         isinstance(k, str) and isinstance(v, str) for k, v in value.items()
     ):
         raise errors.SpecError("environment", "expected strings by name")
+    for name, text in value.items():
+        if not VARIABLE.fullmatch(name):
+            raise errors.SpecError("environment", f"bad name {name!r}")
+        if FORBIDDEN_VARIABLE.fullmatch(name):
+            raise errors.SpecError("environment", f"{name} may not be set")
+        if "\0" in text or len(text) > LONGEST_VALUE:
+            raise errors.SpecError("environment", f"bad value of {name}")
     return dict(value)

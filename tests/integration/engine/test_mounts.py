@@ -52,7 +52,7 @@ class Mounts(unittest.TestCase):
                 (self.root / name).mkdir()
                 process_bind(self.root / name, f"/{name}", self)
             left = subprocess.Popen(["chroot", self.root, "/bin/sleep", "600"])
-            while not (Path(f"/proc/{left.pid}/root").readlink() == self.root):
+            while Path(f"/proc/{left.pid}/root").readlink() != self.root:
                 pass
         self.assertEqual(-9, left.wait(10))
 

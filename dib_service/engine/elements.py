@@ -1,0 +1,216 @@
+"""Elements as they lie on disk, and what can be known without running them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+import re
+import stat
+import sysconfig
+
+from dib_service.engine import catalogue, errors, spec
+
+# dib-run-parts' rule: a dot in the name, and the hook silently never runs.
+HOOK_NAME = re.compile(r"[0-9A-Za-z_-]+")
+
+# Not part of what an element does to an image.
+EXCLUDED = frozenset({"__pycache__", "tests"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """An element and the directory it was read from."""
+
+    element: catalogue.Element
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return self.element.name
+
+
+def choose(
+    wanted: spec.BuildSpec,
+    path: Iterable[Path],
+    warn: Callable[[str], object] = str,
+) -> tuple[Found, ...]:
+    """The elements that make the image, from the first place they are in.
+
+    :raises errors.EngineError: what ``catalogue.resolve`` raises.
+    """
+    shelf = read(path, warn)
+    chosen = catalogue.resolve(
+        wanted.elements,
+        {name: found.element for name, found in shelf.items()},
+        skip_base=wanted.skip_base,
+    )
+    found = tuple(shelf[element.name] for element in chosen)
+    for each in found:
+        for hook in ignored(each.directory):
+            warn(
+                f"{each.name}: {hook} is not executable or has a dot in "
+                "its name: it will not run"
+            )
+    return found
+
+
+def read(
+    path: Iterable[Path], warn: Callable[[str], object] = str
+) -> Mapping[str, Found]:
+    """All elements of the directories in path; earlier ones win.
+
+    :raises errors.ElementPathError: one of them is not a directory.
+    """
+    shelf: dict[str, Found] = {}
+    for place in path:
+        if not place.is_dir():
+            raise errors.ElementPathError(place)
+        for directory in sorted(place.iterdir()):
+            # The name is that of what a symlink points to.
+            real = directory.resolve()
+            if not real.is_dir() or not named_like_an_element(real.name):
+                continue
+            if real.name in shelf:
+                warn(f"element {shelf[real.name].directory} overrides {real}")
+                continue
+            shelf[real.name] = Found(read_one(real), real)
+    return shelf
+
+
+def read_one(directory: Path) -> catalogue.Element:
+    """The element in directory."""
+    return catalogue.Element(
+        name=directory.name,
+        digest=digest(directory),
+        dependencies=_words(directory / "element-deps"),
+        provides=_words(directory / "element-provides"),
+        summary=_summary(directory),
+        hooks={
+            phase: hooks
+            for phase in catalogue.PHASES
+            if (hooks := runnable(directory / phase))
+        },
+    )
+
+
+def named_like_an_element(name: str) -> bool:
+    return name not in EXCLUDED and bool(spec.ELEMENT_NAME.fullmatch(name))
+
+
+def runnable(directory: Path) -> tuple[str, ...]:
+    """The names in a phase's directory that will run, in their order."""
+    if not directory.is_dir():
+        return ()
+    names = [
+        entry.name
+        for entry in directory.iterdir()
+        if HOOK_NAME.fullmatch(entry.name)
+        and entry.is_file()
+        and os.access(entry, os.X_OK)
+    ]
+    return tuple(sorted(names, key=catalogue.run_order))
+
+
+def ignored(directory: Path) -> list[str]:
+    """The files in an element's phases that look like hooks but never run."""
+    return [
+        f"{phase}/{entry.name}"
+        for phase in catalogue.PHASES
+        if (directory / phase).is_dir()
+        for entry in sorted((directory / phase).iterdir())
+        if entry.is_file()
+        and not entry.name.startswith(".")
+        and entry.name not in runnable(directory / phase)
+        # Lists that the package-installs element reads, not hooks.
+        and not entry.name.startswith("package-installs-")
+    ]
+
+
+def digest(directory: Path) -> str:
+    """The sha256 of a tree: names, kinds, executable bits and contents.
+
+    Other mode bits depend on the umask of whoever made the checkout, and
+    would make one element two.
+    """
+    total = hashlib.sha256()
+    for path in _walk(directory):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            kind, content = b"l", os.fsencode(path.readlink())
+        elif stat.S_ISDIR(mode):
+            kind, content = b"d", b""
+        else:
+            kind = b"x" if mode & stat.S_IXUSR else b"f"
+            content = path.read_bytes()
+        name = os.fsencode(path.relative_to(directory))
+        for part in (kind, name, hashlib.sha256(content).digest()):
+            total.update(b"%d:" % len(part))
+            total.update(part)
+    return total.hexdigest()
+
+
+def default_path() -> tuple[Path, ...]:
+    """Where the elements that came with this package are."""
+    checkout = Path(__file__).resolve().parents[2] / "elements"
+    installed = Path(sysconfig.get_path("data")) / "share/dib-service/elements"
+    for place in (checkout, installed):
+        if place.is_dir():
+            return (place,)
+    return ()
+
+
+def parse_path(text: str) -> tuple[Path, ...]:
+    """The directories of a colon-separated list, as ELEMENTS_PATH is."""
+    return tuple(Path(part).resolve() for part in text.split(":") if part)
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.iterdir()):
+        if path.name == "__pycache__" or path.suffix == ".pyc":
+            continue
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
+def _words(listing: Path) -> tuple[str, ...]:
+    if not listing.is_file():
+        return ()
+    lines = (
+        line.partition("#")[0].strip()
+        for line in listing.read_text().splitlines()
+    )
+    return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def _summary(directory: Path) -> str:
+    """The first sentence of the README, without its title."""
+    readme = directory / "README.rst"
+    if not readme.is_file():
+        return ""
+    lines = [
+        line.strip()
+        for line in readme.read_text(errors="replace").splitlines()
+    ]
+    title = lines[0] if lines else ""
+    for number, line in enumerate(lines):
+        if line and not _is_rule(line):
+            below = lines[number + 1] if number + 1 < len(lines) else ""
+            if _is_rule(below):
+                title = line
+                continue
+            paragraph = " ".join(_paragraph(lines[number:]))
+            return re.split(r"(?<=[.!?])\s", paragraph)[0][:200]
+    return title
+
+
+def _is_rule(line: str) -> bool:
+    return bool(re.fullmatch(r"([=\-~^#*+\"'`])\1{2,}", line))
+
+
+def _paragraph(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if not line:
+            return
+        yield line

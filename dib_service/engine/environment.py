@@ -1,0 +1,104 @@
+"""What a hook finds in its environment, as diskimage-builder has it."""
+
+from collections.abc import Mapping, Sequence
+import os
+from pathlib import Path
+import shlex
+import sys
+
+import yaml
+
+from dib_service.engine import elements, hooks, process, spec
+
+# So that an element may say how it went wrong with one word.
+DIE = '() {  echo "ERROR: $*" 1>&2; exit 1; }'
+
+
+def of_hooks(
+    wanted: spec.BuildSpec,
+    chosen: Sequence[elements.Found],
+    *,
+    path: Sequence[Path],
+    workspace: Path,
+    cache_dir: Path,
+) -> dict[str, str]:
+    """The environment that every phase starts from.
+
+    What the request sets comes first and what the engine says of itself
+    last: a request cannot tell a hook lies about where things are.
+    """
+    return {
+        **process.BASE_ENV,
+        **_defaults(wanted),
+        **wanted.environment,
+        **_places(workspace, cache_dir),
+        **_elements(chosen, path),
+        **_request(wanted),
+    }
+
+
+def _defaults(wanted: spec.BuildSpec) -> dict[str, str]:
+    return {
+        "DIB_CHECKSUM": "0",
+        "DIB_DEBUG_TRACE": "0",
+        "DIB_MIN_TMPFS": "2",
+        "DIB_NO_TMPFS": "1",
+        "DIB_OFFLINE": "",
+        "FS_TYPE": "ext4",
+        "IMAGE_TYPE": wanted.formats[0],
+    }
+
+
+def _places(workspace: Path, cache_dir: Path) -> dict[str, str]:
+    return {
+        "DIB_IMAGE_CACHE": str(cache_dir),
+        "DIB_LOCKFILES": str(cache_dir / "lockfiles"),
+        "DIB_PYTHON_EXEC": sys.executable,
+        "HOME": str(workspace / "home"),
+        "OUT_IMAGE_PATH": str(workspace / "image"),
+        "TMP_BUILD_DIR": str(workspace / "build"),
+        "TMP_HOOKS_PATH": str(workspace / "build/hooks"),
+        "TMP_IMAGE_DIR": str(workspace / "image"),
+        "TMP_MOUNT_PATH": str(workspace / "build/mnt"),
+        "_LIB": str(hooks.LIB),
+    }
+
+
+def _elements(
+    chosen: Sequence[elements.Found], path: Sequence[Path]
+) -> dict[str, str]:
+    places = {found.name: str(found.directory) for found in chosen}
+    array = " ".join(
+        f"[{name}]={shlex.quote(place)}" for name, place in places.items()
+    )
+    return {
+        "ELEMENTS_PATH": os.pathsep.join(map(str, path)),
+        "IMAGE_ELEMENT": " ".join(places),
+        "IMAGE_ELEMENT_YAML": yaml.safe_dump(places),
+        # How bash hands an exported function to the next bash.
+        "BASH_FUNC_die%%": DIE,
+        "BASH_FUNC_get_image_element_array%%": (
+            f"() {{  echo {shlex.quote(array + ' ')}; }}"
+        ),
+    }
+
+
+def _request(wanted: spec.BuildSpec) -> dict[str, str]:
+    return {
+        "ARCH": spec.ARCHITECTURES[wanted.architecture],
+        "DIB_ARGS": shlex.join(
+            ["-o", wanted.name, "-t", ",".join(wanted.formats)]
+            + list(wanted.elements)
+        ),
+        "DIB_ENV": "\n".join(_declared(wanted.environment)),
+        "IMAGE_NAME": wanted.name,
+    }
+
+
+def _declared(environment: Mapping[str, str]) -> list[str]:
+    """The DIB_ variables of the request, as bash's "declare -p" has them."""
+    return [
+        f"declare -x {name}={shlex.quote(value)}"
+        for name, value in sorted(environment.items())
+        if name.startswith("DIB_")
+    ]

@@ -1,0 +1,232 @@
+"""The hooks of the chosen elements: gathered, given an environment, run."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+import dataclasses
+from pathlib import Path
+import shutil
+import time
+from typing import Self
+
+from dib_service.engine import elements, errors, events, mounts, process
+
+LIB = Path(__file__).parent / "lib"
+
+# Where the gathered hooks are seen from inside the chroot.
+IN_TARGET = Path("/tmp/in_target.d")  # noqa: S108
+
+# Phases that are told where the tree is by this name, and only they.
+TARGET_ROOT_PHASES = frozenset({"root.d", "cleanup.d"})
+
+# What a shell adds to an environment by itself.
+SHELL_NOISE = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
+
+SOURCER = "dib-environment"
+INSTALL_TYPE = "environment.d/11-dib-install-type.bash"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """Hooks in one directory, and what they are run with.
+
+    ``origins`` says which element a file came from, by its path below the
+    directory. Hooks add to the directory while the build goes on.
+    """
+
+    directory: Path
+    origins: Mapping[str, str]
+    environment: Mapping[str, str]
+    cwd: Path
+    say: events.Say
+    wrap: process.Prepare | None = None
+
+    def exporting(self, more: Mapping[str, str]) -> Self:
+        """The same hooks with more in their environment."""
+        return dataclasses.replace(
+            self, environment={**self.environment, **more}
+        )
+
+    def run_outside(self, phase: str, root: Path) -> None:
+        """Run a phase on the builder, beside the tree.
+
+        :raises errors.HookFailed: one of its hooks did; the rest never ran.
+        """
+        given = {}
+        if phase in TARGET_ROOT_PHASES:
+            given["TARGET_ROOT"] = str(root)
+        # env, because like a shell it also starts what has no "#!" line.
+        self._run(phase, ("/usr/bin/env",), self.directory, given)
+
+    def run_inside(self, phase: str, root: Path) -> None:
+        """Run a phase in the chroot.
+
+        :raises errors.HookFailed: one of its hooks did; the rest never ran.
+        """
+        given = {"HOME": "/root", "PATH": process.BASE_ENV["PATH"]}
+        with _seen_inside(self.directory, root):
+            self._run(phase, ("chroot", str(root)), IN_TARGET, given)
+
+    def _run(
+        self,
+        phase: str,
+        entering: tuple[str, ...],
+        seen_at: Path,
+        given: Mapping[str, str],
+    ) -> None:
+        names = elements.runnable(self.directory / phase)
+        if not names:
+            return
+        environment = self._sourced(phase, entering, seen_at, given)
+        for name in names:
+            words: list[process.Word] = [*entering, seen_at / phase / name]
+            self._run_hook(phase, name, words, environment)
+
+    def _run_hook(
+        self,
+        phase: str,
+        name: str,
+        words: Sequence[process.Word],
+        environment: Mapping[str, str],
+    ) -> None:
+        facts = {
+            "phase": phase,
+            "element": self._origin(phase, name),
+            "hook": name,
+        }
+        self.say("hook", state="start", **facts)
+        started = time.monotonic()
+        failure = None
+        try:
+            process.stream(
+                words,
+                lambda text: self.say("line", text=text, **facts),
+                env=environment,
+                cwd=self.cwd,
+                prepare=self.wrap,
+            )
+        except errors.CommandError as exc:
+            failure = exc
+        self.say(
+            "hook",
+            state="end",
+            seconds=round(time.monotonic() - started, 3),
+            exit_code=failure.exit_code if failure else 0,
+            **facts,
+        )
+        if failure:
+            raise errors.HookFailed(cause=failure, **facts) from failure
+
+    def _sourced(
+        self,
+        phase: str,
+        entering: tuple[str, ...],
+        seen_at: Path,
+        given: Mapping[str, str],
+    ) -> Mapping[str, str]:
+        """The environment after environment.d had its say."""
+        environment = {**self.environment, **given}
+        snippets = self.directory / "environment.d"
+        if not snippets.is_dir() or not any(snippets.iterdir()):
+            return environment
+        try:
+            answer = process.run(
+                (*entering, seen_at / SOURCER, seen_at / "environment.d"),
+                env=environment,
+                cwd=self.cwd,
+                on_stderr=lambda text: self.say(
+                    "line", text=text, phase=phase
+                ),
+            )
+        except errors.CommandError as exc:
+            raise errors.EnvironmentFailed(phase, exc) from exc
+        pairs = (entry.partition("=") for entry in answer.split("\0") if entry)
+        return {
+            name: value for name, _, value in pairs if name not in SHELL_NOISE
+        }
+
+    def _origin(self, phase: str, name: str) -> str:
+        path = self.directory / phase / name
+        # Hooks are also made while the build runs, as links to what an
+        # element carries elsewhere.
+        real = path.resolve()
+        for each in (path, real):
+            with contextlib.suppress(ValueError):
+                relative = str(each.relative_to(self.directory))
+                if relative in self.origins:
+                    return self.origins[relative]
+        return ""
+
+
+def gather(
+    chosen: Iterable[elements.Found], directory: Path
+) -> Mapping[str, str]:
+    """Merge what the elements carry into one directory; who brought what.
+
+    :raises errors.DuplicateHook: two bring the same file for one phase.
+    """
+    directory.mkdir(parents=True)
+    origins: dict[str, str] = {}
+    for found in chosen:
+        for entry in sorted(found.directory.iterdir()):
+            if entry.is_dir() and entry.name not in elements.EXCLUDED:
+                _merge(entry, directory / entry.name, found.name, origins)
+            elif entry.is_file() and entry.suffix != ".pyc":
+                # Each element has a README: the last one stays.
+                _copy(entry, directory / entry.name)
+    _add_our_own(directory)
+    return origins
+
+
+def _merge(
+    source: Path, target: Path, element: str, origins: dict[str, str]
+) -> None:
+    target.mkdir(exist_ok=True)
+    for entry in sorted(source.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        place = target / entry.name
+        relative = f"{target.name}/{entry.name}"
+        if relative in origins and not (entry.is_dir() and place.is_dir()):
+            raise errors.DuplicateHook(relative, (origins[relative], element))
+        origins.setdefault(relative, element)
+        if entry.is_dir() and not entry.is_symlink():
+            # Deeper down, files of the same name overwrite each other, as
+            # two elements' static/etc may well.
+            shutil.copytree(
+                entry,
+                place,
+                symlinks=True,
+                dirs_exist_ok=True,
+                copy_function=_copy,
+            )
+            for below in entry.rglob("*"):
+                inner = below.relative_to(source.parent)
+                origins[str(inner)] = element
+        else:
+            _copy(entry, place)
+
+
+def _copy(source: str | Path, target: str | Path) -> None:
+    shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _add_our_own(directory: Path) -> None:
+    sourcer = directory / SOURCER
+    shutil.copyfile(LIB / SOURCER, sourcer)
+    sourcer.chmod(0o755)
+    install_type = directory / INSTALL_TYPE
+    install_type.parent.mkdir(exist_ok=True)
+    if not install_type.exists():
+        install_type.write_text(
+            "export DIB_DEFAULT_INSTALLTYPE="
+            '"${DIB_DEFAULT_INSTALLTYPE:-source}"\n'
+        )
+
+
+@contextlib.contextmanager
+def _seen_inside(directory: Path, root: Path) -> Iterator[None]:
+    """Show the hooks, read-only, to what runs in the chroot."""
+    place = mounts.place(root, str(IN_TARGET.relative_to("/")))
+    with mounts.mounted(str(directory), place, "-o", "bind,ro"):
+        yield
+    place.rmdir()

@@ -1,0 +1,93 @@
+"""The inner process of a build: alone in its namespaces, it builds."""
+
+import json
+import os
+from pathlib import Path
+import select
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any, Never
+
+from dib_service.engine import build, errors, events, sandbox, spec
+
+
+class Stop(BaseException):
+    """We were asked to end; nothing on the way may take it for an error."""
+
+
+def main() -> Never:
+    """Build what stdin describes, say on stdout what happens, exit 0 or 1."""
+    signal.signal(signal.SIGTERM, _stop)
+    job = json.loads(sys.stdin.buffer.readline())
+    if _abandoned():
+        sys.exit(1)
+    fault = _attempt(job)
+    if fault:
+        say("fault", **fault.to_dict())
+    sys.exit(1 if fault else 0)
+
+
+def say(kind: str, **facts: Any) -> None:
+    """Write an event to stdout."""
+    line = events.Event.now(kind, **facts).to_json().encode() + b"\n"
+    while line:
+        line = line[os.write(1, line) :]
+
+
+def _attempt(job: dict[str, Any]) -> errors.EngineError | None:
+    try:
+        _build(job)
+    except Stop:
+        return errors.Stopped()
+    except errors.EngineError as exc:
+        return exc
+    except OSError as exc:
+        traceback.print_exc()
+        return errors.of_os(exc)
+    except Exception as exc:
+        traceback.print_exc()
+        return errors.Internal(
+            f"{type(exc).__name__}: {exc}",
+            last_lines=traceback.format_exc().splitlines()[
+                -errors.LAST_LINES :
+            ],
+        )
+    return None
+
+
+def _build(job: dict[str, Any]) -> None:
+    context = build.Context(
+        workspace=Path(job["workspace"]),
+        output_dir=Path(job["output_dir"]),
+        element_path=tuple(Path(path) for path in job["element_path"]),
+        cache_dir=Path(job["cache_dir"]),
+        say=say,
+    )
+    context.cache_dir.mkdir(parents=True, exist_ok=True)
+    sandbox.enclose(
+        hidden=[Path(path) for path in job["hidden"]],
+        shown=[
+            context.workspace,
+            context.cache_dir,
+            *context.element_path,
+            Path(sys.prefix),
+            Path(__file__).resolve().parents[2],
+        ],
+        temporary=context.workspace / "tmp",
+    )
+    build.build_image(spec.BuildSpec.from_dict(job["spec"]), context)
+
+
+def _abandoned() -> bool:
+    """Whether our parent ended before the kernel could tell us."""
+    poll = select.poll()
+    poll.register(0, 0)
+    return bool(poll.poll(0))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Once is enough: what follows is putting things away.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stop

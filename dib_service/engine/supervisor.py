@@ -1,0 +1,229 @@
+"""The outer process of a build: it starts the inner one and outlives it."""
+
+from collections.abc import Iterator, Sequence
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+import shutil
+import signal
+import sys
+from types import FrameType
+from typing import BinaryIO
+
+from dib_service.engine import (
+    errors,
+    events,
+    process,
+    sandbox,
+    spec,
+    workspace,
+)
+
+# How long a build that was asked to end may take to put things away.
+GRACE_SECONDS = 5.0
+
+# What a caller may act on only once the files are where they say.
+HELD_BACK = frozenset({"artefact", "manifest"})
+
+INNER = "from dib_service.engine import inner; inner.main()"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A build and the places on this machine that it may use."""
+
+    spec: spec.BuildSpec
+    output_dir: Path
+    workspace: Path
+    element_path: Sequence[Path]
+    cache_dir: Path | None = None
+    hidden: Sequence[Path] = ()
+
+    def to_json(self, inside: Path) -> bytes:
+        """The job in one line, with the directory that is now its own."""
+        cache = self.cache_dir or inside / "cache"
+        return json.dumps(
+            {
+                "spec": self.spec.to_dict(),
+                "output_dir": str(self.output_dir),
+                "workspace": str(inside),
+                "element_path": [str(path) for path in self.element_path],
+                "cache_dir": str(cache),
+                "hidden": [str(path) for path in self.hidden],
+            }
+        ).encode()
+
+
+def run(job: Job, out: BinaryIO) -> int:
+    """Build in a sandbox, events to out; the exit code."""
+    relay = _Relay(out)
+    try:
+        job.output_dir.mkdir(parents=True, exist_ok=True)
+        if job.cache_dir:
+            job.cache_dir.mkdir(parents=True, exist_ok=True)
+        with workspace.workspace(job.workspace) as space:
+            _populate(space.path)
+            inner = _Inner(job.to_json(space.path))
+            space.depends_on(inner.pid)
+            with inner.ended_by_signals():
+                relay.copy(inner.output)
+                code = inner.wait()
+            if code == 0:
+                _deliver(space.path / "out", job.output_dir)
+                relay.release()
+        if code not in (0, 1) or (code == 1 and not relay.faulted):
+            raise errors.Stopped if inner.stopped else errors.Died(code)
+    except errors.EngineError as exc:
+        relay.fault(exc)
+        return 1
+    except OSError as exc:
+        relay.fault(errors.of_os(exc))
+        return 1
+    return code
+
+
+class _Inner:
+    """Process 1 of the build's PID namespace."""
+
+    def __init__(self, job: bytes) -> None:
+        self.stopped = False
+        sandbox.unshare_pids()
+        theirs_in, ours_in = os.pipe()
+        ours_out, theirs_out = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become_inner(theirs_in, theirs_out)
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self.output = ours_out
+        # Stays open: that it closes is how the inner one learns that we
+        # ended before it could ask the kernel to tell it.
+        self._input = ours_in
+        with contextlib.suppress(BrokenPipeError):
+            _write_all(ours_in, job + b"\n")
+
+    def wait(self) -> int:
+        """Its exit code, negative for a signal."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self._input)
+        os.close(self.output)
+        return os.waitstatus_to_exitcode(status)
+
+    @contextlib.contextmanager
+    def ended_by_signals(self) -> Iterator[None]:
+        """Pass SIGTERM and SIGINT on, and after a while insist."""
+        before = {
+            number: signal.signal(number, self._stop)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._kill)
+        try:
+            yield
+        except BaseException:
+            self._kill()
+            self.wait()
+            raise
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        os.kill(self.pid, signal.SIGTERM)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+
+    def _kill(self, number: int = 0, frame: FrameType | None = None) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+class _Relay:
+    """Passes whole events on, and sees to it that there is one fault."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.faulted = False
+        self._out = out
+        self._held: list[events.Event] = []
+
+    def copy(self, source: int) -> None:
+        rest = b""
+        while data := os.read(source, 65536):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._pass_on(events.Event.from_json(line.decode()))
+            self._out.flush()
+
+    def release(self) -> None:
+        """Let go of what was held back."""
+        for event in self._held:
+            self._write(event)
+        self._out.flush()
+
+    def fault(self, error: errors.EngineError) -> None:
+        if not self.faulted:
+            self._pass_on(events.Event.now("fault", **error.to_dict()))
+            # Whoever listened may be what went away.
+            with contextlib.suppress(OSError):
+                self._out.flush()
+
+    def _pass_on(self, event: events.Event) -> None:
+        if event.kind in HELD_BACK:
+            self._held.append(event)
+        elif event.kind != "fault" or not self.faulted:
+            self.faulted = self.faulted or event.kind == "fault"
+            self._write(event)
+
+    def _write(self, event: events.Event) -> None:
+        with (
+            contextlib.suppress(BrokenPipeError)
+            if self.faulted
+            else (contextlib.nullcontext())
+        ):
+            self._out.write(event.to_json().encode() + b"\n")
+
+
+def _become_inner(standard_in: int, standard_out: int) -> None:
+    """Replace this process by a fresh interpreter that knows nothing."""
+    try:
+        sandbox.end_with_parent()
+        os.setsid()
+        os.chdir("/")
+        os.dup2(standard_in, 0)
+        os.dup2(standard_out, 1)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        package = Path(__file__).resolve().parents[2]
+        start = f"import sys; sys.path.insert(0, {str(package)!r}); {INNER}"
+        os.execve(
+            sys.executable,
+            [sys.executable, "-I", "-c", start],
+            dict(process.BASE_ENV),
+        )
+    finally:
+        os._exit(127)
+
+
+def _populate(path: Path) -> None:
+    for name in ("build", "home", "image", "out"):
+        (path / name).mkdir()
+    temporary = path / "tmp"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+
+
+def _deliver(source: Path, target: Path) -> None:
+    """Move what was made to where it was asked for, never half of a file."""
+    for path in sorted(source.iterdir()):
+        partial = target / f".{path.name}.part"
+        try:
+            # A rename where it can be one, a copy where it cannot.
+            shutil.move(path, partial)
+            partial.replace(target / path.name)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
