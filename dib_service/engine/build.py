@@ -1,6 +1,6 @@
 """What happens in a build, from its spec to its image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import os
@@ -17,21 +17,21 @@ from dib_service.engine import (
     manifest,
     mounts,
     output,
-    sysprep,
-    verify,
+    tidy,
 )
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 
-# A host with less than this is full, whatever it was that failed on it.
+# A filesystem with less than this is full, whatever it was that failed.
 FULL_BYTES = 4 * 1024 * 1024
+NO_SPACE = "No space left on device"
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
     """Where a build works, and whom it tells.
 
-    ``output_dir`` is where the caller will find the artefacts; they are
-    left in ``workspace/out``.
+    ``output_dir`` is where the caller will find the artefacts; the build
+    leaves them in ``made``.
     """
 
     workspace: Path
@@ -41,14 +41,28 @@ class Context:
     say: events.Say
 
     @property
+    def hooks(self) -> Path:
+        """The gathered hooks; the contract's TMP_HOOKS_PATH."""
+        return self.workspace / "build/hooks"
+
+    @property
     def root(self) -> Path:
-        """Where hooks see the tree, and later the image."""
+        """Where hooks find the tree, and later the image."""
         return self.workspace / "build/mnt"
 
     @property
     def built(self) -> Path:
-        """Where the tree waits while the image is mounted at its place."""
+        """Where the tree is while the image is mounted at its place."""
         return self.workspace / "build/built"
+
+    @property
+    def made(self) -> Path:
+        """What the caller gets, with what hooks wrote beside the image."""
+        return self.workspace / "out"
+
+    def warn(self, text: str) -> None:
+        """Say something in the log."""
+        self.say("line", text=f"warning: {text}")
 
 
 def build_image(wanted: BuildSpec, ctx: Context) -> None:
@@ -56,31 +70,130 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
 
     :raises errors.EngineError: why it cannot be built, and whose turn it is.
     """
-    with _room_watched(ctx):
-        chosen, layout, tree = _prepare(wanted, ctx)
-        _assemble(tree, ctx)
-        found = manifest.of_tree(ctx.built)
-        with (
-            events.phase(ctx.say, "disk"),
-            disk.laid_out(
-                layout,
-                tree=ctx.built,
-                directory=ctx.workspace / "image",
-                mount_point=ctx.root,
-                size=wanted.disk_size,
-            ) as target,
-        ):
-            disk.fill(target, ctx.built)
-            _finish(tree.exporting(target.environment), ctx)
-        with events.phase(ctx.say, "output"):
-            artefacts = output.write_all(
-                wanted.formats,
-                target.image,
-                name=wanted.name,
-                output_dir=ctx.workspace / "out",
+    with _full_host_named(ctx.workspace):
+        with events.phase(ctx.say, "resolve"):
+            chosen = elements.choose(wanted, ctx.element_path, ctx.warn)
+            layout = blockdevice.load(
+                [found.directory for found in chosen],
+                ARCHITECTURES[wanted.architecture],
+                wanted.environment,
             )
-        with events.phase(ctx.say, "verify"):
-            verify.check(artefacts, layout, target.image)
-        manifest.say(
-            ctx.say, wanted, chosen, layout, found, artefacts, ctx.output_dir
-        )
+            tree = _gathered(wanted, chosen, layout, ctx)
+
+        _assemble(tree, ctx)
+        release = manifest.os_release(ctx.built)
+
+        with contextlib.ExitStack() as held:
+            with events.phase(ctx.say, "disk"):
+                target = held.enter_context(
+                    disk.laid_out(
+                        layout,
+                        tree=ctx.built,
+                        directory=ctx.workspace / "image",
+                        mount_point=ctx.root,
+                        size=wanted.disk_size,
+                    )
+                )
+            _finish(tree.exporting(target.environment), target.root)
+            with events.phase(ctx.say, "output"):
+                # The image is whole when its disk is put away.
+                held.close()
+                artefacts = output.write_all(
+                    wanted.formats,
+                    target.image,
+                    name=wanted.name,
+                    output_dir=ctx.made,
+                )
+
+    _hand_over(
+        artefacts,
+        manifest.of(wanted, chosen, layout, release, artefacts),
+        ctx,
+    )
+
+
+def _gathered(
+    wanted: BuildSpec,
+    chosen: Sequence[elements.Found],
+    layout: blockdevice.Layout,
+    ctx: Context,
+) -> hooks.Tree:
+    given = environment.of_hooks(
+        wanted,
+        chosen,
+        path=ctx.element_path,
+        workspace=ctx.workspace,
+        cache_dir=ctx.cache_dir,
+    )
+    return hooks.Tree(
+        directory=ctx.hooks,
+        origins=hooks.gather(chosen, ctx.hooks),
+        environment={**given, **layout.environment},
+        cwd=ctx.made,
+        say=ctx.say,
+    )
+
+
+def _assemble(tree: hooks.Tree, ctx: Context) -> None:
+    """Make the tree, and leave it where the image's place stays free."""
+    ctx.root.mkdir(mode=0o755)
+    tree.run_outside("root.d", ctx.root)
+    if tidy.empty(ctx.root):
+        raise errors.EmptyTree
+    with mounts.prepared(ctx.root):
+        tree.run_outside("extra-data.d", ctx.root)
+        tree.run_inside("pre-install.d", ctx.root)
+        tree.run_inside("install.d", ctx.root)
+        tree.run_inside("post-install.d", ctx.root)
+        tree.run_outside("post-root.d", ctx.root)
+    tidy.remove_lost_and_found(ctx.root)
+    ctx.root.rename(ctx.built)
+    ctx.root.mkdir(mode=0o755)
+    tree.run_outside("block-device.d", ctx.built)
+
+
+def _finish(tree: hooks.Tree, root: Path) -> None:
+    """Let the hooks that need the real disk work on it."""
+    try:
+        with mounts.prepared(root):
+            tree.run_outside("pre-finalise.d", root)
+            tree.run_inside("finalise.d", root)
+            tree.run_outside("cleanup.d", root)
+    except errors.HookFailed as exc:
+        if _full(root) or _says_full(exc):
+            raise errors.ImageFull(exc) from exc
+        raise
+    tidy.forget_the_build(root)
+
+
+def _hand_over(
+    artefacts: Sequence[output.Artefact],
+    made: dict[str, object],
+    ctx: Context,
+) -> None:
+    for artefact in artefacts:
+        final = ctx.output_dir / artefact.path.name
+        ctx.say("artefact", **{**artefact.to_dict(), "path": str(final)})
+    ctx.say("manifest", manifest=made)
+
+
+@contextlib.contextmanager
+def _full_host_named(workspace: Path) -> Iterator[None]:
+    """Say that the host is full where that is why something failed."""
+    try:
+        yield
+    except (errors.CommandError, errors.HookFailed) as exc:
+        if _full(workspace) or _says_full(exc):
+            raise errors.DiskFull(workspace, str(exc)) from exc
+        raise
+
+
+def _full(path: Path) -> bool:
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize < FULL_BYTES
+
+
+def _says_full(error: errors.CommandError | errors.HookFailed) -> bool:
+    # A program that removes its half-written file makes room again before
+    # anybody can look.
+    return any(NO_SPACE in line for line in error.facts["last_lines"])

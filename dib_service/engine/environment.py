@@ -87,8 +87,10 @@ def _request(wanted: spec.BuildSpec) -> dict[str, str]:
     return {
         "ARCH": spec.ARCHITECTURES[wanted.architecture],
         "DIB_ARGS": shlex.join(
-            ["-o", wanted.name, "-t", ",".join(wanted.formats)]
-            + list(wanted.elements)
+            (
+                *("-o", wanted.name, "-t", ",".join(wanted.formats)),
+                *wanted.elements,
+            )
         ),
         "DIB_ENV": "\n".join(_declared(wanted.environment)),
         "IMAGE_NAME": wanted.name,

@@ -6,7 +6,6 @@ import os
 import shlex
 from typing import Any, ClassVar
 
-
 # How many of a failed program's lines travel with its error.
 LAST_LINES = 20
 
@@ -262,6 +261,20 @@ class EmptyTree(EngineError):
     def __init__(self) -> None:
         super().__init__(
             "failed to deploy the root element: root.d left an empty tree"
+        )
+
+
+class ImageFull(EngineError):
+    """Hooks that ran in the image's own filesystem filled it."""
+
+    turn = "caller"
+    code = "disk-too-small"
+
+    def __init__(self, cause: EngineError) -> None:
+        super().__init__(
+            "no space left in the image's filesystem, ask for a larger "
+            f"disk: {cause}",
+            **{k: v for k, v in cause.facts.items() if k != "message"},
         )
 
 

@@ -54,8 +54,9 @@ class Tree:
         given = {}
         if phase in TARGET_ROOT_PHASES:
             given["TARGET_ROOT"] = str(root)
-        # env, because like a shell it also starts what has no "#!" line.
-        self._run(phase, ("/usr/bin/env",), self.directory, given)
+        with events.phase(self.say, phase):
+            # env, because like a shell it also starts what has no "#!".
+            self._run(phase, ("/usr/bin/env",), self.directory, given)
 
     def run_inside(self, phase: str, root: Path) -> None:
         """Run a phase in the chroot.
@@ -63,7 +64,10 @@ class Tree:
         :raises errors.HookFailed: one of its hooks did; the rest never ran.
         """
         given = {"HOME": "/root", "PATH": process.BASE_ENV["PATH"]}
-        with _seen_inside(self.directory, root):
+        with (
+            events.phase(self.say, phase),
+            _seen_inside(self.directory, root),
+        ):
             self._run(phase, ("chroot", str(root)), IN_TARGET, given)
 
     def _run(

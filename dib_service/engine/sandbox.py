@@ -78,9 +78,9 @@ def enclose(
     _call("sethostname", b"localhost", len(b"localhost"))
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    with _held(shown) as held:
+    with _held(shown) as held, _held([temporary]) as [(_, ours)]:
         for directory in ("/tmp", "/var/tmp"):  # noqa: S108
-            _mount(str(temporary), directory, None, MS_BIND)
+            _mount(f"/proc/self/fd/{ours}", directory, None, MS_BIND)
         for path in _outermost([*hidden, *map(Path, ALWAYS_HIDDEN)]):
             _hide(path)
         _show_again(held)

@@ -22,7 +22,7 @@ from dib_service.engine import (
 )
 
 # How long a build that was asked to end may take to put things away.
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.5
 
 # What a caller may act on only once the files are where they say.
 HELD_BACK = frozenset({"artefact", "manifest"})
@@ -195,7 +195,7 @@ def _become_inner(standard_in: int, standard_out: int) -> None:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         package = Path(__file__).resolve().parents[2]
         start = f"import sys; sys.path.insert(0, {str(package)!r}); {INNER}"
-        os.execve(
+        os.execve(  # noqa: S606 (process 1 is not a child to wait for)
             sys.executable,
             [sys.executable, "-I", "-c", start],
             dict(process.BASE_ENV),
