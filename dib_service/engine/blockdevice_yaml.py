@@ -178,7 +178,7 @@ class _Loader(yaml.SafeLoader):
         self, parent: yaml.Node | None, index: Any
     ) -> yaml.Node | None:
         # A few lines of aliases can stand for gigabytes.
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(
                 problem="aliases are not supported",
