@@ -3,6 +3,7 @@
 Runs as ``python -m tools.lab.quickstart FOLDER SERVICES_VENV``.
 """
 
+from collections.abc import Sequence
 import datetime
 import json
 import os
