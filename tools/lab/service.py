@@ -23,11 +23,12 @@ class Service:
         cloud: Cloud,
         bin_path: pathlib.Path,
         *,
+        name: str = "dib-service",
         changes: Sections | None = None,
     ) -> None:
         self._bin = bin_path
         self.cloud = cloud
-        self.path = cloud.state.path / "dib-service"
+        self.path = cloud.state.path / name
         self.config_file = self.path / "dib-service.conf"
         self._changes = changes or {}
 
