@@ -39,12 +39,25 @@ def clear(directory: pathlib.Path) -> bool:
     if left := list(mounts(directory)):
         LOG.error("%s stays: still mounted: %s", directory, left)
         return False
-    try:
-        shutil.rmtree(directory)
-    except OSError:
-        LOG.exception("%s could not be deleted", directory)
-        return False
-    return True
+    return _delete(directory)
+
+
+def _delete(directory: pathlib.Path) -> bool:
+    deadline = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            shutil.rmtree(directory)
+            return True
+        except FileNotFoundError:
+            # The engine's own cleaner may be at it too.
+            if not directory.exists():
+                return True
+        except OSError:
+            LOG.exception("%s could not be deleted", directory)
+            return False
+        if time.monotonic() > deadline:
+            LOG.error("%s is still being written to", directory)
+            return False
 
 
 def end_processes(directory: pathlib.Path) -> None:

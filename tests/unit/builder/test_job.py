@@ -1,0 +1,328 @@
+"""One build on a host: what is done, what is said, what is left."""
+
+import pathlib
+import tempfile
+import threading
+import time
+import unittest
+from unittest import mock
+
+from dib_service import exception
+from dib_service.builder import child, job, reporter
+from tests.functional.flow import fake_glance
+from tests.functional.flow.fake_glance import wait_until
+from tests.unit.builder import fakes
+
+
+class JobTest(unittest.TestCase):
+    def setUp(self):
+        self.state = pathlib.Path(
+            self.enterContext(tempfile.TemporaryDirectory())
+        )
+        self.glance = self.enterContext(fake_glance.FakeGlance())
+        self.conductor = fakes.FakeConductor()
+        self.conductor.endpoint = self.glance.endpoint
+        for module, name, seconds in (
+            (reporter, "SPACING_SECONDS", 0.02),
+            (reporter, "FIRST_PAUSE_SECONDS", 0.01),
+            (job, "FIRST_PAUSE_SECONDS", 0.01),
+            (child, "GRACE_SECONDS", 0.2),
+        ):
+            patch = mock.patch.object(module, name, seconds)
+            self.enterContext(patch)
+
+    def job(self, host=None, **environment):
+        return job.Job(
+            fakes.claim(**environment),
+            host=fakes.host(self.state, **(host or {})),
+            conductor=self.conductor,
+        )
+
+    def run_one(self, fake="well", host=None, **environment):
+        self.job(host, DIB_FAKE=fake, **environment).run()
+        self.assertEqual([], list((self.state / "builds").iterdir()))
+
+    def start(self, fake="well", host=None, **environment):
+        """A job at work, and the thread that ends with it."""
+        made = self.job(host, DIB_FAKE=fake, **environment)
+        thread = threading.Thread(target=made.run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(made.end, "fenced")
+        return made, thread
+
+    def assert_gone(self, thread):
+        """The job is over, and within ten seconds."""
+        thread.join(10)
+        self.assertFalse(thread.is_alive())
+        self.assertEqual([], list((self.state / "builds").iterdir()))
+
+    def fault(self):
+        self.assertEqual(0, self.conductor.done)
+        ((fault, retry),) = self.conductor.faults
+        return fault, retry
+
+    # The good end.
+
+    def test_a_build_goes_all_its_way(self):
+        self.run_one()
+        self.assertEqual([], self.conductor.faults)
+        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(
+            ["building", "verifying", "publishing"], self.conductor.states
+        )
+        self.assertEqual(
+            [
+                *("phase", "hook", "hook", "phase"),
+                *("artefact", "phase", "phase", "manifest"),
+            ],
+            self.conductor.kinds,
+        )
+        image = self.glance.images["image-qcow2"]
+        self.assertEqual("active", image["status"])
+        self.assertEqual("private", image["visibility"])
+        self.assertTrue(image["os_hidden"])
+        self.assertEqual("debian", image["os_distro"])
+        (artefact,) = self.conductor.artefacts
+        self.assertEqual(artefact.sha512, image["os_hash_value"])
+        self.assertEqual(artefact.size, image["size"])
+
+    def test_the_log_names_element_phase_and_hook(self):
+        self.run_one()
+        log = self.conductor.log
+        self.assertIn("==> root.d\n", log)
+        self.assertIn("--- root.d/10-debian of element debian\n", log)
+        self.assertIn("hello from the fake engine\n", log)
+
+    def test_no_event_says_where_things_lie_on_the_host(self):
+        self.run_one()
+        self.assertNotIn(str(self.state), str(self.conductor.events))
+
+    def test_no_credential_reaches_the_engine(self):
+        self.run_one("tells")
+        self.assertIn("environment {", self.conductor.log)
+        self.assertNotIn("lease-secret", self.conductor.log)
+        self.assertNotIn("token-", self.conductor.log)
+
+    # Faults of the build.
+
+    def test_an_element_s_failure_is_final(self):
+        self.run_one("element")
+        fault, retry = self.fault()
+        self.assertFalse(retry)
+        self.assertEqual("10-debian", fault["hook"])
+        self.assertEqual(3, fault["exit_code"])
+        self.assertIn(
+            "*** FAILED: element debian: root.d/10-debian exited 3",
+            self.conductor.log,
+        )
+        self.assertEqual(1, self.conductor.kinds.count("fault"))
+
+    def test_the_operator_s_fault_is_tried_again(self):
+        self.run_one("operator")
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertEqual("disk", fault["code"])
+
+    def test_a_killed_engine_is_named_so(self):
+        self.run_one("killed")
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertIn("SIGKILL", fault["message"])
+        self.assertEqual(1, self.conductor.kinds.count("fault"))
+
+    def test_a_silent_death_shows_its_last_lines(self):
+        self.run_one("exits")
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertEqual(3, fault["exit_code"])
+        self.assertEqual(["Traceback: it broke"], fault["last_lines"])
+
+    def test_a_build_without_an_artefact_has_failed(self):
+        self.run_one("empty")
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertIn("without an artefact", fault["message"])
+
+    def test_an_engine_that_is_not_there_is_the_host_s_fault(self):
+        self.run_one(host={"engine": ("/nowhere/engine",)})
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertIn("/nowhere/engine", str(fault))
+
+    def test_an_artefact_elsewhere_is_not_taken(self):
+        for fake in ("elsewhere", "linked"):
+            with self.subTest(fake):
+                self.conductor.faults.clear()
+                self.run_one(fake)
+                self.fault()
+                self.assertEqual({}, self.glance.data)
+
+    def test_a_silent_build_is_ended_in_time(self):
+        self.run_one("stubborn", host={"build_seconds": 0.3})
+        fault, retry = self.fault()
+        self.assertFalse(retry)
+        self.assertEqual("build-timeout", fault["code"])
+
+    def test_a_chatty_build_is_ended_in_time(self):
+        self.run_one("chatty", host={"build_seconds": 0.3})
+        fault, _ = self.fault()
+        self.assertEqual("build-timeout", fault["code"])
+
+    def test_what_is_no_event_stands_in_the_log(self):
+        self.run_one("babbles")
+        self.assertEqual(1, self.conductor.done)
+        self.assertIn("this is not JSON\n", self.conductor.log)
+        self.assertIn("yyyy", self.conductor.log)
+
+    def test_a_flood_arrives_in_full_and_once(self):
+        self.run_one("floods")
+        self.assertEqual(1, self.conductor.done)
+        numbers = [
+            int(line[:6])
+            for line in self.conductor.log.splitlines()
+            if line.endswith("x" * 93)
+        ]
+        self.assertEqual(list(range(30000)), numbers)
+
+    # A conductor that comes and goes.
+
+    def test_what_was_said_twice_counts_once(self):
+        # Taken, and the answer lost: the fake notes it, and then raises.
+        for name in ("report", "append_log", "uploaded"):
+            self.conductor.trouble[name].extend([fakes.away()] * 3)
+        self.run_one()
+        self.assertEqual(8, len(self.conductor.kinds))
+        self.assertEqual(
+            1, self.conductor.log.count("hello from the fake engine")
+        )
+        self.assertEqual(1, self.conductor.done)
+
+    def test_a_build_that_another_has_is_let_go(self):
+        self.conductor.trouble["report"].append(exception.StaleClaim("gone"))
+        _, thread = self.start("stubborn")
+        self.assert_gone(thread)
+        self.assertEqual([], self.conductor.faults)
+
+    def test_a_fenced_build_says_nothing_more(self):
+        made, thread = self.start("stubborn")
+        wait_until(lambda: self.conductor.called("report"))
+        self.conductor.trouble["report"].extend([fakes.away()] * 10000)
+        made.end("fenced")
+        self.assert_gone(thread)
+        self.assertEqual([], self.conductor.faults)
+
+    # Cancel in each state.
+
+    def assert_cancelled(self, made, thread):
+        started = time.monotonic()
+        made.end("cancel")
+        self.assert_gone(thread)
+        self.assertLess(time.monotonic() - started, 5)
+        fault, retry = self.fault()
+        self.assertEqual("cancelled", fault["code"])
+        self.assertFalse(retry)
+
+    def test_cancel_while_building(self):
+        made, thread = self.start("stubborn")
+        wait_until(lambda: "hello" in self.conductor.log)
+        self.assert_cancelled(made, thread)
+
+    def test_cancel_while_chatting(self):
+        made, thread = self.start("chatty")
+        wait_until(lambda: "another thing" in self.conductor.log)
+        self.assert_cancelled(made, thread)
+
+    def test_cancel_while_verifying(self):
+        made, thread = self.start(DIB_FAKE_VERIFY_GATE="/nowhere")
+        wait_until(lambda: "verifying" in self.conductor.states)
+        self.assert_cancelled(made, thread)
+
+    def test_cancel_while_glance_thinks(self):
+        self.glance.faults.append(("PUT", "hang"))
+        made, thread = self.start()
+        self.assertTrue(self.glance.hanging.wait(10))
+        self.assert_cancelled(made, thread)
+
+    def test_cancel_while_waiting_for_glance(self):
+        self.glance.faults.extend([("POST", 503)] * 1000)
+        made, thread = self.start(host={"upload_pause": 100.0})
+        wait_until(lambda: self.glance.asked("POST") > 3)
+        self.assert_cancelled(made, thread)
+
+    def test_cancel_while_the_conductor_is_away(self):
+        self.conductor.trouble["append_log"].extend([fakes.away()] * 10000)
+        made, thread = self.start("floods")
+        wait_until(lambda: self.conductor.called("append_log") > 2)
+        self.assert_cancelled(made, thread)
+
+    def test_a_stopped_builder_gives_the_build_back(self):
+        made, thread = self.start("stubborn")
+        wait_until(lambda: self.conductor.called("report"))
+        made.end("stop")
+        self.assert_gone(thread)
+        fault, retry = self.fault()
+        self.assertEqual("builder-stopped", fault["code"])
+        self.assertTrue(retry)
+
+    # Glance.
+
+    def test_an_upload_that_fails_twice_does_not_build_twice(self):
+        self.glance.faults.extend(
+            [("PUT", 0), ("POST", 503), ("GET", 500), ("PUT", 503)]
+        )
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(
+            1, self.conductor.log.count("hello from the fake engine")
+        )
+        self.assertEqual("active", self.glance.images["image-qcow2"]["status"])
+
+    def test_a_token_that_ran_out_is_renewed(self):
+        self.glance.tokens = {"token-3"}
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(3, self.conductor.tokens)
+
+    def test_a_quota_is_waited_for_and_then_named(self):
+        self.glance.faults.extend([("PUT", 413)] * 1000)
+        self.run_one(host={"upload_seconds": 0.3})
+        fault, retry = self.fault()
+        self.assertFalse(retry)
+        self.assertIn("413", fault["message"])
+        self.assertIn("again in", self.conductor.log)
+
+    def test_a_refusal_is_not_repeated(self):
+        self.glance.faults.extend([("POST", 400)] * 2)
+        self.run_one()
+        fault, retry = self.fault()
+        self.assertEqual("glance-refused", fault["code"])
+        self.assertFalse(retry)
+        self.assertEqual(1, self.glance.asked("POST"))
+
+    def test_wrong_bytes_in_glance_end_the_build(self):
+        self.glance.corrupt = True
+        self.run_one()
+        fault, retry = self.fault()
+        self.assertEqual("glance-wrong-bytes", fault["code"])
+        self.assertFalse(retry)
+
+    def test_an_image_that_is_there_already_is_taken(self):
+        self.run_one()
+        self.conductor = fakes.FakeConductor()
+        self.conductor.endpoint = self.glance.endpoint
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.glance.asked("PUT"))
+
+    def test_an_image_that_was_deleted_cannot_come_back(self):
+        self.glance.deleted.add("image-qcow2")
+        self.run_one()
+        fault, retry = self.fault()
+        self.assertEqual("glance-image-lost", fault["code"])
+        self.assertFalse(retry)
+
+    def test_no_right_to_upload_is_asked_for_again(self):
+        self.conductor.trouble["grant_upload"].extend([fakes.away()] * 3)
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
