@@ -21,10 +21,10 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._transport: oslo_messaging.RPCTransport | None = None
+        self._transport: oslo_messaging.Transport | None = None
         self._made_in = 0
 
-    def get(self) -> oslo_messaging.RPCTransport:
+    def get(self) -> oslo_messaging.Transport:
         with self._lock:
             if self._transport is None or self._made_in != os.getpid():
                 self._transport = new_transport()
@@ -43,7 +43,7 @@ transport = _SHARED.get
 forget_transport = _SHARED.forget
 
 
-def new_transport() -> oslo_messaging.RPCTransport:
+def new_transport() -> oslo_messaging.Transport:
     """A transport with connections of its own."""
     return oslo_messaging.get_rpc_transport(
         cfg.CONF, allowed_remote_exmods=REMOTE_ERRORS
@@ -52,7 +52,7 @@ def new_transport() -> oslo_messaging.RPCTransport:
 
 def server(
     topic: str, host: str, endpoints: Sequence[Any]
-) -> oslo_messaging.RPCServer:
+) -> oslo_messaging.MessageHandlingServer:
     """A server of that topic, not yet started."""
     return oslo_messaging.get_rpc_server(
         transport(),

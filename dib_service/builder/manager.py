@@ -56,7 +56,7 @@ class BuilderService:
         *,
         credential: tuple[str, str] | None = None,
         conductor: Callable[[], conductor_rpcapi.ConductorAPI] | None = None,
-        transport: Callable[[], oslo_messaging.RPCTransport] | None = None,
+        transport: Callable[[], oslo_messaging.Transport] | None = None,
     ) -> None:
         # Locks and clients come with start(): a service may be pickled.
         self._conf = conf
@@ -285,7 +285,7 @@ class BuilderService:
         with self._lock:
             return list(self._held.values())
 
-    def _listen(self) -> oslo_messaging.RPCServer | None:
+    def _listen(self) -> oslo_messaging.MessageHandlingServer | None:
         if self._transport_factory is None:
             return None
         server = oslo_messaging.get_rpc_server(

@@ -15,7 +15,7 @@ class BuilderAPI:
     1.0 - wake
     """
 
-    def __init__(self, transport: oslo_messaging.RPCTransport) -> None:
+    def __init__(self, transport: oslo_messaging.Transport) -> None:
         # A cast that is not refused at once waits for a broker that is down
         # for longer than anybody who rings can wait.
         self._client = oslo_messaging.get_rpc_client(

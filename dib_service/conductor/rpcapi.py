@@ -327,7 +327,7 @@ def _client(
     topic: str,
     timeout: float,
     *,
-    transport: oslo_messaging.RPCTransport | None = None,
+    transport: oslo_messaging.Transport | None = None,
 ) -> oslo_messaging.RPCClient:
     return oslo_messaging.get_rpc_client(
         transport or rpc.transport(),
