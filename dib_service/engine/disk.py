@@ -258,6 +258,10 @@ def _mounted(
             # gives them back. What was never written never was in it.
             process.run(["sync", "--file-system", place])
             process.run(["fstrim", place])
+    if volume.type in TRIMMED:
+        # The kernel has noted where the filesystem was mounted; a directory
+        # of this host is nobody's business.
+        process.run(["tune2fs", "-M", "/", device])
 
 
 def _fill(tree: Path, mount_point: Path) -> None:

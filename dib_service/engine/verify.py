@@ -1,0 +1,323 @@
+"""Looks into the finished files, for what must and must not be in them.
+
+What is checked is what leaves: the artefacts as they lie on the disk, not
+what they were made from. Nothing is mounted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import fnmatch
+from pathlib import Path
+import re
+import tempfile
+
+from dib_service.engine import errors, process
+from dib_service.engine.blockdevice import Layout
+from dib_service.engine.output import Artefact, described
+from dib_service.engine.verify_image import (
+    BIOS_BOOT,
+    Filesystem,
+    PartitionTable,
+    ext_label,
+    partition_table,
+)
+
+# Where distributions have grub's menu, below /boot.
+MENUS = ("grub", "grub2")
+MENU_LINE = re.compile(
+    r"^\s*(?P<word>linux|initrd)(?:16|efi)?\s+(?P<path>\S+)(?P<rest>.*)$",
+    re.MULTILINE,
+)
+
+SECTOR = 512
+
+
+def check(
+    artefacts: Sequence[Artefact], layout: Layout, *, scratch: Path
+) -> None:
+    """Return when every artefact is sound and holds the image it should.
+
+    ``scratch`` has room for the image once more, sparse.
+
+    :raises errors.VerifyFailed: the first check that failed.
+    """
+    for artefact in artefacts:
+        _check_file(artefact)
+    with _as_raw(artefacts, scratch) as image:
+        check_image(image, layout)
+
+
+def check_image(image: Path, layout: Layout) -> None:
+    """Return when a raw image is what ``layout`` and we promise.
+
+    :raises errors.VerifyFailed: the first check that failed.
+    """
+    offsets = {"": 0}
+    table = None
+    if layout.table:
+        table = _check_table(image, layout)
+        offsets = {
+            partition.name: span.offset
+            for partition, span in zip(
+                layout.table.partitions, table.spans, strict=True
+            )
+        }
+    root = Filesystem(image, offsets.get(layout.root.base, 0))
+    boot, boot_dir = root, "/boot"
+    for volume in layout.mounts:
+        if volume.mount_point == "/boot":
+            boot = Filesystem(image, offsets.get(volume.base, 0))
+            boot_dir = ""
+    _check_root(root, layout)
+    _check_fstab(root, layout)
+    if table:
+        _check_boot_sector(image, table)
+        _check_menu(boot, boot_dir, layout)
+    _check_host_keys(root)
+    _check_machine_id(root)
+
+
+def _check_file(artefact: Artefact) -> None:
+    found = described(artefact.path)
+    if found["format"] != artefact.format:
+        raise errors.VerifyFailed(
+            "format",
+            f"{artefact.path.name} should be {artefact.format} and reads as "
+            f"{found['format']}",
+            "a hook has written over the image; look for one that writes to "
+            "IMAGE_BLOCK_DEVICE",
+        )
+    if found["virtual-size"] != artefact.virtual_size:
+        raise errors.VerifyFailed(
+            "virtual-size",
+            f"{artefact.path.name} has {found['virtual-size']} bytes and "
+            f"should have {artefact.virtual_size}",
+            "build it again; this is a fault of the builder's qemu-img",
+        )
+    inside = found.get("format-specific", {}).get("data", {})
+    for key in ("backing-filename", "data-file"):
+        if key in found or key in inside:
+            raise errors.VerifyFailed(
+                "format",
+                f"{artefact.path.name} refers to another file",
+                "an image must stand for itself",
+            )
+    if artefact.format != "raw":
+        _check_consistent(artefact)
+
+
+def _check_consistent(artefact: Artefact) -> None:
+    try:
+        process.run(
+            ["qemu-img", "check", "-f", artefact.format, artefact.path]
+        )
+    except errors.CommandError as exc:
+        raise errors.VerifyFailed(
+            "qemu-img-check",
+            f"{artefact.path.name} is damaged: {exc}",
+            "build it again, and look at the builder's disk",
+        ) from exc
+
+
+@contextlib.contextmanager
+def _as_raw(artefacts: Sequence[Artefact], scratch: Path) -> Iterator[Path]:
+    """One raw image that all the artefacts hold."""
+    raw = [a for a in artefacts if a.format == "raw"]
+    others = [a for a in artefacts if a.format != "raw"]
+    with tempfile.TemporaryDirectory(dir=scratch) as place:
+        if raw:
+            image = raw[0].path
+        else:
+            first = others.pop(0)
+            image = Path(place) / "image.raw"
+            process.run(
+                [
+                    *("qemu-img", "convert", "-m", "16"),
+                    *("-f", first.format, "-O", "raw"),
+                    *(first.path, image),
+                ]
+            )
+        for other in others:
+            _check_same(image, other)
+        yield image
+
+
+def _check_same(image: Path, artefact: Artefact) -> None:
+    try:
+        process.run(
+            [
+                *("qemu-img", "compare", "-f", "raw", "-F", artefact.format),
+                *(image, artefact.path),
+            ]
+        )
+    except errors.CommandError as exc:
+        raise errors.VerifyFailed(
+            "same-content",
+            f"{artefact.path.name} differs from the other formats: {exc}",
+            "build it again, and look at the builder's disk",
+        ) from exc
+
+
+def _check_table(image: Path, layout: Layout) -> PartitionTable:
+    assert layout.table  # noqa: S101 - for the type; the caller looked
+    wanted = layout.table
+    remedy = "a hook has written over it; look for one that partitions"
+    try:
+        found = partition_table(image, layout.block_size)
+    except ValueError as exc:
+        raise errors.VerifyFailed("partition-table", str(exc), remedy) from exc
+    if found.label != wanted.label:
+        raise errors.VerifyFailed(
+            "partition-table",
+            f"it is a {found.label} and should be a {wanted.label}",
+            remedy,
+        )
+    if len(found.spans) != len(wanted.partitions):
+        raise errors.VerifyFailed(
+            "partition-table",
+            f"it has {len(found.spans)} partitions and should have "
+            f"{len(wanted.partitions)}",
+            remedy,
+        )
+    return found
+
+
+def _check_root(root: Filesystem, layout: Layout) -> None:
+    label = ext_label(root.image, root.offset)
+    if label != layout.root.label:
+        shown = "no filesystem of ours" if label is None else f"'{label}'"
+        raise errors.VerifyFailed(
+            "root-label",
+            f"the root filesystem is {shown} and should be labelled "
+            f"'{layout.root.label}'",
+            "machines find their root by that label; no hook may change it",
+        )
+    try:
+        root.check()
+    except errors.CommandError as exc:
+        said = (exc.stdout or exc.stderr).strip().splitlines()
+        raise errors.VerifyFailed(
+            "filesystem",
+            f"e2fsck finds fault with the root filesystem: "
+            f"{'; '.join(said[-3:])}",
+            "build it again; if it stays, look at what writes to the disk "
+            "in finalise.d",
+        ) from exc
+
+
+def _check_fstab(root: Filesystem, layout: Layout) -> None:
+    remedy = "leave /etc/fstab as the block device configuration makes it"
+    if not root.exists("/etc/fstab"):
+        raise errors.VerifyFailed("fstab", "there is no /etc/fstab", remedy)
+    if layout.root.fstab is None:
+        return
+    wanted = f"LABEL={layout.root.label}"
+    rows = [line.split() for line in root.text("/etc/fstab").splitlines()]
+    if [wanted, "/"] not in [row[:2] for row in rows]:
+        raise errors.VerifyFailed(
+            "fstab", f"no line of /etc/fstab mounts {wanted} on /", remedy
+        )
+
+
+def _check_boot_sector(image: Path, table: PartitionTable) -> None:
+    remedy = (
+        "include the 'vm' element, or 'bootloader' beside a block-device-* "
+        "element"
+    )
+
+    def fail(problem: str) -> errors.VerifyFailed:
+        return errors.VerifyFailed("boot-sector", problem, remedy)
+
+    with image.open("rb") as disk:
+        sector = disk.read(SECTOR)
+        if b"GRUB" not in sector[:440]:
+            raise fail("there is no boot code in the first sector")
+        core = int.from_bytes(sector[0x5C:0x64], "little") * SECTOR
+        disk.seek(core)
+        first = disk.read(SECTOR)
+        # The first entry of the list of what else there is to load.
+        rest = int.from_bytes(first[0x1F4:0x1FC], "little") * SECTOR
+        length = int.from_bytes(first[0x1FC:0x1FE], "little") * SECTOR
+        disk.seek(rest)
+        body = disk.read(length)
+    if table.label == "gpt":
+        places = [
+            (span.offset, span.offset + span.size)
+            for span, kind in zip(table.spans, table.types, strict=True)
+            if kind == BIOS_BOOT
+        ]
+        where = "a BIOS boot partition"
+    else:
+        places = [(SECTOR, min(span.offset for span in table.spans))]
+        where = "the gap before the first partition"
+    if not any(
+        start <= core < end and start <= rest and rest + length <= end
+        for start, end in places
+    ):
+        raise fail(f"the boot sector does not lead to {where}")
+    if not first.strip(b"\0") or not body.strip(b"\0"):
+        raise fail(f"{where} is empty")
+
+
+def _check_menu(boot: Filesystem, directory: str, layout: Layout) -> None:
+    menus = [
+        path
+        for path in (f"{directory}/{name}/grub.cfg" for name in MENUS)
+        if boot.exists(path)
+    ]
+    remedy = "include the 'vm' element and one that installs a kernel"
+    if not menus:
+        raise errors.VerifyFailed(
+            "boot-menu", "there is no /boot/grub/grub.cfg", remedy
+        )
+    lines = list(MENU_LINE.finditer(boot.text(menus[0])))
+    for word, name in (("linux", "kernel"), ("initrd", "initramfs")):
+        paths = [line["path"] for line in lines if line["word"] == word]
+        if not any(boot.size(path) for path in paths):
+            raise errors.VerifyFailed(
+                "boot-menu", f"{menus[0]} leads to no {name}", remedy
+            )
+    wanted = f"root=LABEL={layout.root.label}"
+    told = [line["rest"].split() for line in lines if line["word"] == "linux"]
+    if not any(wanted in words for words in told):
+        raise errors.VerifyFailed(
+            "boot-menu",
+            f"{menus[0]} tells no kernel {wanted}",
+            "a root named otherwise is not there on another machine; see "
+            "the 'bootloader' element",
+        )
+
+
+def _check_host_keys(root: Filesystem) -> None:
+    baked = _matching(root.names("/etc/ssh"), "ssh_host_*")
+    if baked:
+        raise errors.VerifyFailed(
+            "ssh-host-key",
+            f"host keys are baked into the image: {', '.join(baked)}",
+            "all machines would have one identity; remove them in "
+            "finalise.d, as the 'runtime-ssh-host-keys' element does",
+        )
+
+
+def _check_machine_id(root: Filesystem) -> None:
+    if root.size("/etc/machine-id"):
+        text = root.text("/etc/machine-id").strip()
+        if text not in ("", "uninitialized"):
+            raise errors.VerifyFailed(
+                "machine-id",
+                f"/etc/machine-id is set, to {text[:8]}…",
+                "all machines would have one identity; empty it in "
+                "finalise.d, as the 'sysprep' element does",
+            )
+    if root.is_file("/var/lib/dbus/machine-id") and root.size(
+        "/var/lib/dbus/machine-id"
+    ):
+        raise errors.VerifyFailed(
+            "machine-id",
+            "/var/lib/dbus/machine-id is a file with a machine's identity",
+            "make it a symbolic link to /etc/machine-id, or remove it",
+        )
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    return sorted(fnmatch.filter(names, pattern))
