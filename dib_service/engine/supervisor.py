@@ -215,13 +215,23 @@ def _populate(path: Path) -> None:
 def _deliver(source: Path, target: Path) -> None:
     """Move what was made to where it was asked for, never half of a file."""
     for path in sorted(source.iterdir()):
-        partial = target / f".{path.name}.part"
+        partial, final = target / f".{path.name}.part", target / path.name
+        _delete(partial)
         try:
             # A rename where it can be one, a copy where it cannot.
             shutil.move(path, partial)
-            partial.replace(target / path.name)
+            if partial.is_dir() or final.is_dir():
+                _delete(final)
+            partial.replace(final)
         finally:
-            partial.unlink(missing_ok=True)
+            _delete(partial)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,0 +1,178 @@
+"""What a build sees of the machine, and what is left when it is killed."""
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+
+from tests.integration.engine import tiny
+
+STRAY = """
+setsid sleep 600 & disown
+echo ready
+sleep 600
+"""
+
+
+class Sight(tiny.TinyBuild):
+    def test_what_is_hidden_is_out_of_sight(self):
+        secret = self.place / "secret"
+        secret.mkdir()
+        (secret / "token").write_text("a secret of the builder\n")
+        conf = self.place / "builder.conf"
+        conf.write_text("a secret of the builder\n")
+        self.element(
+            "looks",
+            {
+                "extra-data.d/10-x": (
+                    f"ls -A {secret} {conf} || true\n"
+                    f"cat {secret}/token {conf} || true\n"
+                    "echo looked"
+                )
+            },
+        )
+        built = self.build("looks", options=["--hide", secret, conf])
+        self.assertEqual(0, built.code)
+        self.assertIn("looked", built.lines("10-x"))
+        self.assertNotIn("a secret of the builder", str(built.events))
+
+    def test_what_is_hidden_on_a_disk_that_is_seen(self):
+        # Not below /tmp, which a build has of its own anyway.
+        place = Path("/opt/dib-engine-test")
+        place.mkdir()
+        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        secret = place / "state"
+        secret.mkdir()
+        (secret / "token").write_text("a secret of the builder\n")
+        self.workspace = secret / "builds"
+        self.output = secret / "output"
+        self.element(
+            "looks",
+            {
+                "extra-data.d/10-x": (
+                    f"ls -A {place}; echo in: $(ls -A {secret})\n"
+                    f"cat {secret}/token || true"
+                )
+            },
+        )
+        built = self.build("looks", options=["--hide", secret])
+        self.assertEqual(0, built.code, built.events[-5:])
+        self.assertIn("in: builds", built.lines("10-x"))
+        self.assertNotIn("a secret of the builder", str(built.events))
+        self.assertTrue((self.output / "image.qcow2").is_file())
+
+    def test_no_process_but_the_builds_own(self):
+        self.element(
+            "looks",
+            {
+                "extra-data.d/10-out": "cat /proc/[0-9]*/cmdline",
+                "install.d/10-in": "cat /proc/[0-9]*/cmdline",
+            },
+        )
+        built = self.build("looks")
+        for hook in ("10-out", "10-in"):
+            said = " ".join(built.lines(hook))
+            self.assertIn("inner.main()", said)
+            self.assertNotIn("unittest", said)
+            self.assertNotIn(str(self.place / "spec.json"), said)
+
+    def test_no_environment_of_the_caller_in_any_process(self):
+        self.element(
+            "looks",
+            {"extra-data.d/10-x": "cat /proc/*/environ | tr '\\0' '\\n'"},
+        )
+        built = self.build("looks")
+        self.assertIn("LC_ALL=C", built.lines("10-x"))
+        self.assertNotIn("a token of the builder", str(built.events))
+
+    def test_no_disk_of_the_host_in_dev(self):
+        self.element(
+            "looks", {"extra-data.d/10-x": "find /dev -type b | sort -u"}
+        )
+        built = self.build("looks")
+        others = [
+            line
+            for line in built.lines("10-x")
+            if not line.startswith("/dev/loop")
+        ]
+        self.assertEqual([], others)
+
+    def test_the_hosts_tmp_is_another(self):
+        mark = Path("/tmp/dib-engine-test-mark")
+        mark.write_text("")
+        self.addCleanup(mark.unlink)
+        self.element(
+            "looks",
+            {"extra-data.d/10-x": f"ls {mark} || echo none; echo > /tmp/own"},
+        )
+        built = self.build("looks")
+        self.assertIn("none", built.lines("10-x"))
+        self.assertFalse(Path("/tmp/own").exists())
+
+
+class Ending(tiny.TinyBuild):
+    def started(self, phase: str) -> tiny.Running:
+        self.element("strays", {f"{phase}/20-strays": STRAY})
+        running = self.start("strays")
+        self.addCleanup(running.process.stdout.close)
+        running.wait_for("ready")
+        return running
+
+    def test_sigkill_leaves_nothing(self):
+        for phase in ("root.d", "extra-data.d", "install.d", "finalise.d"):
+            with self.subTest(phase):
+                running = self.started(phase)
+                self.assertNotEqual([], self.left_over())
+                running.process.kill()
+                running.process.wait(10)
+                self.wait_until_nothing_is_left()
+                subprocess.run(
+                    ["rm", "-r", self.elements / "strays"], check=True
+                )
+
+    def test_sigterm_is_told_and_leaves_nothing(self):
+        for phase in ("extra-data.d", "finalise.d"):
+            with self.subTest(phase):
+                running = self.started(phase)
+                running.process.terminate()
+                self.assertEqual(1, running.finish())
+                self.assertEqual("stopped", running.fault["code"])
+                self.wait_until_nothing_is_left()
+                subprocess.run(
+                    ["rm", "-r", self.elements / "strays"], check=True
+                )
+
+    def test_an_inner_process_that_dies_is_told(self):
+        self.element("kills", {"extra-data.d/10-x": "echo ready; sleep 600"})
+        running = self.start("kills")
+        self.addCleanup(running.process.stdout.close)
+        running.wait_for("ready")
+        [inner] = [
+            pid
+            for pid in children(running.process.pid)
+            if b"inner.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(inner, signal.SIGKILL)
+        self.assertEqual(1, running.finish())
+        self.assertEqual("died", running.fault["code"])
+        self.wait_until_nothing_is_left()
+
+    def test_what_a_dead_engine_left_is_reclaimed(self):
+        left = self.workspace / "dib-engine-left"
+        (left / "build").mkdir(parents=True)
+        self.assertEqual(0, self.build().code)
+        self.assertFalse(left.exists())
+
+    def test_what_a_living_engine_has_is_not(self):
+        running = self.started("extra-data.d")
+        [theirs] = self.workspace.glob("dib-engine-*")
+        self.assertEqual(0, self.build().code)
+        self.assertTrue((theirs / "build").is_dir())
+        running.process.kill()
+        running.process.wait(10)
+        self.wait_until_nothing_is_left()
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()]
