@@ -127,6 +127,9 @@ class BuilderService:
     def wake(self, context: Mapping[str, Any] | None = None) -> None:
         """The bell: look for work now. Many rings are one."""
         self._woken.set()
+        # What was rung for may be a wish to cancel, which only a heartbeat's
+        # answer tells.
+        self._renew.set()
 
     # Work: register, then claim.
 

@@ -24,9 +24,9 @@ class BuilderAPI:
             retry=0,
         )
 
-    def wake(self) -> None:
-        """Have one builder look for work now; a lost ring costs seconds."""
+    def wake(self, builder_id: str) -> None:
+        """Have the builder look around now; a lost ring costs seconds."""
         try:
-            self._client.cast({}, "wake")
+            self._client.prepare(server=builder_id).cast({}, "wake")
         except (oslo_messaging.MessagingException, OSError) as exc:
             LOG.info("no builder was woken: %s", exc)

@@ -12,7 +12,14 @@ import pathlib
 from oslo_config import cfg
 from oslo_log import log
 
-from dib_service.conf import api, builder, conductor, database, glance, messaging
+from dib_service.conf import (
+    api,
+    builder,
+    conductor,
+    database,
+    glance,
+    messaging,
+)
 
 PROJECT = "dib-service"
 

@@ -1,11 +1,18 @@
 """Leases, retries and the conductor's own rounds; times in seconds."""
 
 from collections.abc import Sequence
+import socket
 
 from oslo_config import cfg
 
 GROUP = "conductor"
 OPTS = (
+    cfg.StrOpt(
+        "host",
+        default=socket.gethostname(),
+        sample_default="localhost",
+        help="What this conductor is called; another one must not be.",
+    ),
     cfg.FloatOpt(
         "lease_seconds",
         default=60.0,

@@ -146,7 +146,7 @@ class Build:
         :raises NotFound: no such build, or another project's.
         """
         with db.reader() as connection:
-            return cls._of(
+            return cls.of(
                 select_row(connection, build_id, project_id=project_id)
             )
 
@@ -176,7 +176,7 @@ class Build:
             if marker is not None:
                 last = select_row(connection, marker, project_id=project_id)
                 query = query.where(BUILDS.c.id < last.id)
-            return [cls._of(row) for row in connection.execute(query)]
+            return [cls.of(row) for row in connection.execute(query)]
 
     def request_cancel(self) -> Self:
         """The build, cancelled if nobody holds it, else asked to be.
@@ -211,7 +211,8 @@ class Build:
         db.write(work)
 
     @classmethod
-    def _of(cls, row: sa.Row[Any]) -> Self:
+    def of(cls, row: sa.Row[Any]) -> Self:
+        """The build in that row."""
         facts = row._mapping
         same = {
             field.name: facts[field.name]
@@ -266,6 +267,7 @@ def move(
     epoch: int,
     before: str,
     after: str,
+    /,
     **changes: Any,
 ) -> None:
     """Move a build from one state to the next.
@@ -281,7 +283,7 @@ def move(
         .where(
             sa.or_(
                 sa.not_(BUILDS.c.release_decided),
-                sa.literal(after == "complete"),
+                sa.literal(after in ("complete", before)),
             )
         )
         .values(state=after, updated_at=db.now(), **changes)

@@ -83,6 +83,19 @@ class Builder:
             return [cls._of(row) for row in connection.execute(query)]
 
     @classmethod
+    def idle(cls) -> Sequence[Self]:
+        """Those that are alive and have a slot free."""
+        with db.reader() as connection:
+            found = [cls._of(row) for row in connection.execute(_query())]
+        return [
+            builder
+            for builder in found
+            if builder.enabled
+            and builder.alive
+            and builder.running < builder.slots
+        ]
+
+    @classmethod
     def authenticated(cls, builder_id: str, secret: str) -> Self:
         """The builder that the id and the secret prove.
 

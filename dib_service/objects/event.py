@@ -48,6 +48,21 @@ def of_build(
         ]
 
 
+def last(build_id: str, epoch: int, kind: str) -> Mapping[str, Any] | None:
+    """The facts of the attempt's last event of that kind."""
+    query = (
+        sa.select(EVENTS.c.facts)
+        .where(EVENTS.c.build_uuid == build_id)
+        .where(EVENTS.c.epoch == epoch)
+        .where(EVENTS.c.kind == kind)
+        .order_by(EVENTS.c.sequence.desc())
+        .limit(1)
+    )
+    with db.reader() as connection:
+        row = connection.execute(query).first()
+    return row.facts if row else None
+
+
 def append(
     connection: sa.Connection,
     build_id: str,

@@ -1,0 +1,403 @@
+"""A conductor at work: it answers builders and makes its own rounds."""
+
+from collections.abc import Callable, Mapping, Sequence
+import random
+import threading
+from typing import Any, TypeVar
+
+from oslo_config import cfg
+from oslo_log import log
+import oslo_messaging
+
+from dib_service import exception, rpc
+from dib_service.builder import rpcapi as builder_rpcapi
+from dib_service.conductor import (
+    cloud,
+    publisher,
+    reaper,
+    rpcapi,
+    scheduler,
+    sweeper,
+    uploads,
+)
+from dib_service.engine import catalogue, spec
+from dib_service.objects import build as builds
+from dib_service.objects import element, event, history, release
+from dib_service.objects import lease as lease_lib
+from dib_service.objects.builder import Builder
+
+LOG = log.getLogger(__name__)
+
+Json = Mapping[str, Any]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def answered(method: Method) -> Method:
+    """Our own errors are answers: they are not logged as the server's."""
+    wrapped: Method = oslo_messaging.expected_exceptions(
+        exception.DibServiceError
+    )(method)
+    return wrapped
+
+
+class ConductorService:
+    """One conductor: ``start``, ``stop``, ``wait``.
+
+    All conductors are equal, and none keeps what another would need.
+    """
+
+    def __init__(self, host: str) -> None:
+        # Everything else comes with start(): a service may be pickled.
+        self.host = host
+
+    def start(self) -> None:
+        """Answer builders, and begin the rounds."""
+        settings = cfg.CONF.conductor
+        self._stopping = threading.Event()
+        self._cloud = cloud.Cloud(cfg.CONF)
+        self._client = rpcapi.ConductorAPI()
+        self._publishing = threading.Event()
+        endpoint = Endpoint(
+            cloud=self._cloud,
+            bell=Bell(builder_rpcapi.BuilderAPI(rpc.transport())),
+            publish_soon=self._publishing.set,
+        )
+        self._servers = [
+            rpc.server(rpcapi.TOPIC, self.host, [endpoint]),
+            rpc.server(rpcapi.LOG_TOPIC, self.host, [LogEndpoint()]),
+        ]
+        for server in self._servers:
+            server.start()
+        watch = reaper.Reaper(lambda: self._client.ping(self.host))
+        self._threads = [
+            self._round("reaper", settings.reap_interval, watch.look),
+            self._round(
+                "publisher",
+                settings.publish_interval,
+                self._publish,
+                wake=self._publishing,
+            ),
+            self._round("sweeper", settings.sweep_interval, self._sweep),
+        ]
+        LOG.info("conductor %s: started", self.host)
+
+    def stop(self) -> None:
+        """Take no new calls; wait() until the last one is answered."""
+        self._stopping.set()
+        self._publishing.set()
+        for server in self._servers:
+            server.stop()
+
+    def wait(self) -> None:
+        """Return when nothing of this conductor runs any more."""
+        for server in self._servers:
+            server.wait()
+        for thread in self._threads:
+            # A round that hangs in Glance dies with the process: each of
+            # its steps may be repeated.
+            thread.join(timeout=5.0)
+
+    def _publish(self) -> None:
+        publisher.publish_due(self._cloud.images())
+
+    def _sweep(self) -> None:
+        sweeper.sweep(self._cloud.images(), self._cloud.staging_project())
+
+    def _round(
+        self,
+        name: str,
+        interval: float,
+        work: Callable[[], Any],
+        *,
+        wake: threading.Event | None = None,
+    ) -> threading.Thread:
+        """A thread that works, waits, and works again."""
+        pause = wake or self._stopping
+
+        def go_round() -> None:
+            while not self._stopping.is_set():
+                try:
+                    work()
+                except Exception:
+                    LOG.exception("%s: this round failed", name)
+                pause.wait(interval)
+                if wake is not None:
+                    wake.clear()
+
+        thread = threading.Thread(target=go_round, name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+class Endpoint:
+    """What builders and APIs may ask; see rpcapi.ConductorAPI."""
+
+    target = oslo_messaging.Target(version=rpcapi.VERSION)
+
+    def __init__(
+        self,
+        *,
+        cloud: cloud.Cloud,
+        bell: "Bell",
+        publish_soon: Callable[[], None],
+    ) -> None:
+        self._cloud = cloud
+        self._bell = bell
+        self._publish_soon = publish_soon
+
+    @answered
+    def register(
+        self,
+        context: Json,
+        *,
+        credential: Json,
+        version: str,
+        slots: int,
+        architectures: list[str],
+        elements: dict[str, str],
+    ) -> Sequence[str]:
+        """Know the builder and its elements; end its old session."""
+        known, session = _caller(credential)
+        known.register(
+            session=session,
+            version=version,
+            slots=slots,
+            architectures=architectures,
+            elements=elements,
+        )
+        ended = lease_lib.end_other_sessions(known.id, session)
+        LOG.info(
+            "builder %s: registered with %d elements; %d leases of its "
+            "earlier session ended",
+            known.name,
+            len(elements),
+            ended,
+        )
+        return element.unknown(elements)
+
+    @answered
+    def register_elements(
+        self, context: Json, *, credential: Json, elements: list[Json]
+    ) -> None:
+        """Know what the elements are."""
+        _caller(credential)
+        element.register([*map(catalogue.Element.from_dict, elements)])
+
+    @answered
+    def claim(self, context: Json, *, offer: Json) -> Json | None:
+        """Give the builder one build."""
+        offered = rpcapi.Offer.from_dict(offer)
+        known, session = _caller(offered.credential.to_dict())
+        known.seen()
+        if session != known.session:
+            # Its successor has registered, or it has not yet itself.
+            raise exception.StaleClaim(
+                f"builder {known.name}: session {session} is not registered"
+            )
+        lease_lib.end_forgotten(
+            known.id, session, offered.claim_id, offered.running
+        )
+        taken = self._take(known, offered)
+        return _claim(taken).to_dict() if taken else None
+
+    def _take(
+        self, known: Builder, offered: rpcapi.Offer
+    ) -> lease_lib.Taken | None:
+        holder = lease_lib.Holder(
+            builder_id=known.id,
+            name=known.name,
+            session=offered.credential.session,
+            secret=offered.credential.secret,
+        )
+        taken = lease_lib.taken(holder, offered.claim_id)
+        if taken is not None or not known.enabled:
+            return taken
+        for candidate in _ranked(known, offered.architectures):
+            taken = lease_lib.take(candidate, holder, offered.claim_id)
+            if taken is not None:
+                LOG.info(
+                    "build %s: attempt %d on builder %s",
+                    taken.build.id,
+                    taken.build.epoch,
+                    known.name,
+                )
+                return taken
+        return None
+
+    @answered
+    def heartbeat(
+        self, context: Json, *, credential: Json, leases: list[Json]
+    ) -> Mapping[str, str]:
+        """Renew leases."""
+        known, _ = _caller(credential)
+        known.seen()
+        return lease_lib.renew([*map(_proof, leases)])
+
+    @answered
+    def report(
+        self,
+        context: Json,
+        *,
+        lease: Json,
+        state: str,
+        events: list[Json],
+        first_sequence: int,
+    ) -> None:
+        """Store what has happened."""
+        lease_lib.report(
+            _proof(lease),
+            state=state,
+            events=events,
+            first_sequence=first_sequence,
+        )
+
+    @answered
+    def grant_upload(
+        self, context: Json, *, lease: Json, artefacts: list[Json]
+    ) -> Json:
+        """Let the builder upload; the image ids are stored first."""
+        build = release.grant(
+            _proof(lease),
+            [
+                history.Artefact(
+                    epoch=lease["epoch"],
+                    format=artefact["format"],
+                    size=artefact["size"],
+                    virtual_size=artefact["virtual_size"],
+                    sha512=artefact["sha512"],
+                )
+                for artefact in artefacts
+            ],
+            target=publisher.TARGET,
+        )
+        said = event.last(build.id, build.epoch, "manifest") or {}
+        manifest = said.get("manifest", {})
+        right = self._cloud.upload_right()
+        LOG.info("build %s: upload granted", build.id)
+        return rpcapi.UploadGrant(
+            token=right.token,
+            endpoint=right.endpoint,
+            expires_at=right.expires_at,
+            uploads=tuple(
+                uploads.upload(build, staged, manifest)
+                for staged in release.images(build)
+            ),
+        ).to_dict()
+
+    @answered
+    def uploaded(self, context: Json, *, lease: Json) -> None:
+        """Take the build over from its builder."""
+        release.uploaded(_proof(lease))
+        self._publish_soon()
+
+    @answered
+    def fail(
+        self, context: Json, *, lease: Json, fault: Json, retry: bool
+    ) -> None:
+        """End an attempt."""
+        LOG.info(
+            "build %s: attempt %d failed: %s",
+            lease["build_id"],
+            lease["epoch"],
+            fault.get("message"),
+        )
+        lease_lib.fail(_proof(lease), fault, retry=retry)
+
+    def wake(self, context: Json) -> None:
+        """Something is new: somebody may be waiting to hear of it."""
+        self._bell.ring()
+
+    def ping(self, context: Json) -> None:
+        """The broker brought it here."""
+
+
+class LogEndpoint:
+    """The bulk, on a topic of its own."""
+
+    target = oslo_messaging.Target(version=rpcapi.VERSION)
+
+    @answered
+    def append_log(
+        self, context: Json, *, lease: Json, sequence: int, data: str
+    ) -> None:
+        """Store a chunk of a log."""
+        try:
+            text = rpcapi.unpacked(data)
+        except ValueError as error:
+            raise exception.BadRequest(str(error)) from error
+        lease_lib.append_log(_proof(lease), sequence, text)
+
+
+class Bell:
+    """Wakes the builders that have something to do."""
+
+    def __init__(self, builders: builder_rpcapi.BuilderAPI) -> None:
+        self._builders = builders
+
+    def ring(self) -> None:
+        """Wake who holds what is to be cancelled, and who could take more."""
+        chosen = set(lease_lib.to_be_told())
+        idle = [found.id for found in Builder.idle()]
+        # By chance, so that not the same one is always asked first.
+        random.shuffle(idle)
+        chosen.update(idle[: lease_lib.waiting()])
+        for builder_id in chosen:
+            self._builders.wake(builder_id)
+
+
+def _caller(credential: Json) -> tuple[Builder, str]:
+    """The builder that calls, and its session.
+
+    :raises Unauthorized: the credential proves nothing.
+    """
+    known = rpcapi.Credential.from_dict(credential)
+    return Builder.authenticated(known.builder_id, known.secret), known.session
+
+
+def _proof(data: Json) -> lease_lib.Proof:
+    return lease_lib.Proof(
+        build_id=data["build_id"], epoch=data["epoch"], secret=data["secret"]
+    )
+
+
+def _ranked(
+    known: Builder, architectures: Sequence[str]
+) -> Sequence[lease_lib.Candidate]:
+    settings = cfg.CONF.conductor
+    found = lease_lib.candidates(
+        known.id, architectures, limit=settings.candidates
+    )
+    if not found:
+        return ()
+    return scheduler.choose(
+        found,
+        lease_lib.running_by_project(),
+        builder_id=known.id,
+        other_builders=[other.id for other in Builder.idle()],
+        other_host_seconds=settings.other_host_seconds,
+    )
+
+
+def _claim(taken: lease_lib.Taken) -> rpcapi.Claim:
+    build = taken.build
+    return rpcapi.Claim(
+        build_id=build.id,
+        epoch=build.epoch,
+        secret=taken.secret,
+        lease_seconds=taken.lease_seconds,
+        spec=_spec(build).to_dict(),
+        elements=build.elements,
+    )
+
+
+def _spec(build: builds.Build) -> spec.BuildSpec:
+    wanted = build.wanted
+    return spec.BuildSpec(
+        elements=wanted.elements,
+        formats=wanted.formats,
+        architecture=wanted.architecture,
+        environment=wanted.environment,
+        disk_size=wanted.disk_size,
+        skip_base=wanted.skip_base,
+    )
