@@ -5,12 +5,16 @@ import functools
 import os
 from typing import Any
 
+import fixtures
 from gabbi import fixture
+from keystoneauth1 import fixture as keystoneauth_fixture
+from keystonemiddleware import fixture as auth_token_fixture
 from oslo_config import fixture as config_fixture
 import sqlalchemy as sa
 
 from dib_service import conf, context, policies
 from dib_service.api import app
+from dib_service.conductor import rpcapi
 from dib_service.db import api as db
 from dib_service.db import models
 from dib_service.engine import catalogue
@@ -57,8 +61,14 @@ class Service(fixture.GabbiFixture):
         self.config = self.database.useFixture(
             config_fixture.Config(conf.CONF)
         )
-        conf.load([], prog="dib-api")
+        self.database.useFixture(fixtures.FakeLogger())
+        # No file of this machine's has a say.
+        conf.CONF([], default_config_files=[], default_config_dirs=[])
         self.config.config(group="api", auth_strategy="noauth")
+        # Nobody is behind the door.
+        self.database.useFixture(
+            fixtures.MockPatchObject(rpcapi, "ring", autospec=True)
+        )
         policies.reset()
         self.fill()
 
@@ -69,6 +79,36 @@ class Service(fixture.GabbiFixture):
     def fill(self) -> None:
         """Put into the database what the tests find there."""
         new_builder("builder-1", ("x86_64",))
+
+
+class Guarded(Service):
+    """A service that asks Keystone; a token is named after its role."""
+
+    IMPLIED = ("admin", "manager", "member", "reader")
+
+    def start_fixture(self) -> None:
+        super().start_fixture()
+        self.config.config(group="api", auth_strategy="keystone")
+        keystone = self.database.useFixture(
+            auth_token_fixture.AuthTokenFixture()
+        )
+        for role in (*self.IMPLIED, "service"):
+            keystone.add_token_data(
+                token_id=role,
+                user_id=f"a-{role}",
+                project_id="mine",
+                role_list=self.implied(role),
+            )
+        system = keystoneauth_fixture.V3Token()
+        system.set_system_scope()
+        system.add_role(name="admin")
+        keystone.add_token(system, token_id="system-admin")
+
+    def implied(self, role: str) -> list[str]:
+        """The roles that Keystone gives with this one."""
+        if role not in self.IMPLIED:
+            return [role]
+        return list(self.IMPLIED[self.IMPLIED.index(role) :])
 
 
 class Empty(Service):
@@ -92,6 +132,17 @@ class Builds(Service):
         remember("other_queued", new_build("theirs"))
         remember("decided", new_build("mine", state="publishing"))
         change(os.environ["DECIDED"], release_decided=True)
+
+
+class Matrix(Guarded):
+    """A build of one's own and one of others, complete and queued."""
+
+    def fill(self) -> None:
+        builder = new_builder("builder-1", ("x86_64",))
+        os.environ["BUILDER"] = builder.id
+        for whose, project in (("OWN", "mine"), ("OTHER", "theirs")):
+            for state in ("complete", "queued"):
+                remember(f"{whose}_{state}", new_build(project, state=state))
 
 
 def application() -> Callable[..., Iterable[bytes]]:

@@ -4,9 +4,9 @@ import pathlib
 from typing import Any
 import unittest
 
-from gabbi import driver
+from gabbi import driver, handlers, suitemaker
 
-from tests.functional import api
+from tests.functional import api, matrix
 
 STORIES = pathlib.Path(__file__).parent / "gabbits"
 
@@ -21,6 +21,21 @@ def load_tests(
         host=None,
         intercept=api.application,
         fixture_module=api,
-        test_loader_name=__name__,
     )
+    for role, story in matrix.stories():
+        suite.addTest(
+            suitemaker.test_suite_from_dict(
+                loader,
+                # The form of the other names, by which .stestr.conf keeps
+                # a story together.
+                f"test_api_matrix-{role}",
+                story,
+                str(STORIES),
+                host="api.test",
+                port=None,
+                fixture_module=api,
+                intercept=api.application,
+                handlers=[each() for each in handlers.RESPONSE_HANDLERS],
+            )
+        )
     return suite

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 import re
 
 from dib_service import conf, exception, policies
-from dib_service.api import asked, doorbell, faults, paging, schemas, views
+from dib_service.api import asked, faults, paging, schemas, views
 from dib_service.api.request import Request, Response
+from dib_service.conductor import rpcapi
 from dib_service.objects import build as build_lib
 from dib_service.objects import event, log
 from dib_service.objects.build import Build
@@ -81,7 +82,7 @@ def create(req: Request) -> Response:
         )
     except exception.BuildExists as exc:
         raise asked.repeated(exc.build_id, req.link) from exc
-    doorbell.ring()
+    rpcapi.ring()
 
     return Response(
         {"build": views.build(build, req.link)},
