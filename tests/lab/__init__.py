@@ -2,7 +2,7 @@
 
     cloud = lab.cloud()          # Keystone and Glance, with accounts
     broker = lab.rabbitmq()      # .transport_url, .stop(), .start()
-    database = lab.postgresql()  # .url
+    database = lab.postgresql()  # .database("name") is a URL
 
 They end with the process; their logs stay below ``.lab/``. What is missing
 on the machine is an error and never a skipped test; ``tools/run-tests`` puts
@@ -46,7 +46,7 @@ def rabbitmq() -> RabbitMQ:
 
 @functools.cache
 def postgresql() -> PostgreSQL:
-    """A running PostgreSQL with an empty database."""
+    """A running PostgreSQL."""
     running = PostgreSQL(state())
     atexit.register(running.stop)
     running.start()

@@ -8,11 +8,15 @@ import pathlib
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from typing import IO
 
 from tools.lab import errors
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+PATIENCE_SECONDS = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,14 +143,35 @@ def run(
     log: pathlib.Path,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
-    seconds: float = 300.0,
 ) -> None:
     """Run a program to its end, its output going to ``log``.
 
     :raises LabError: it failed, or took too long.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
+        _run(argv, out, log, env=env, user=user)
+
+
+def output_of(argv: Sequence[str], *, log: pathlib.Path) -> str:
+    """What a program prints, its complaints going to ``log``.
+
+    :raises LabError: it failed, or took too long.
+    """
+    with tempfile.TemporaryFile("w+b") as out:
+        _run(argv, out, log)
+        out.seek(0)
+        return out.read().decode()
+
+
+def _run(
+    argv: Sequence[str],
+    out: IO[bytes],
+    log: pathlib.Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+) -> None:
+    with log.open("ab") as complaints:
         try:
             code = subprocess.run(
                 list(argv),
@@ -154,8 +179,8 @@ def run(
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT,
-                timeout=seconds,
+                stderr=complaints,
+                timeout=PATIENCE_SECONDS,
                 user=user,
                 group=user,
                 extra_groups=[] if user else None,
@@ -163,7 +188,7 @@ def run(
             ).returncode
         except subprocess.TimeoutExpired as exc:
             raise errors.LabError(
-                f"{argv[0]} did not end in {seconds:.0f} s", log=log
+                f"{argv[0]} did not end in {PATIENCE_SECONDS:.0f} s", log=log
             ) from exc
     if code != 0:
         raise errors.LabError(f"{' '.join(argv)} exited {code}", log=log)

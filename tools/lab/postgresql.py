@@ -11,7 +11,7 @@ USER = "postgres"
 
 
 class PostgreSQL:
-    """One cluster with one database, ``dib``."""
+    """One cluster; ``database`` makes an empty database in it."""
 
     def __init__(self, state: State) -> None:
         self.path = state.path / "postgresql"
@@ -33,12 +33,12 @@ class PostgreSQL:
             user=USER,
         )
 
-    @property
-    def url(self) -> str:
-        """What ``[database] connection`` has to be."""
+    def database(self, name: str) -> str:
+        """A new database: what ``[database] connection`` has to be."""
+        self._psql("-c", f'CREATE DATABASE "{name}"')
         return (
             f"postgresql+psycopg2://{USER}:{self.password}"
-            f"@127.0.0.1:{self.port}/dib"
+            f"@127.0.0.1:{self.port}/{name}"
         )
 
     def start(self) -> None:
@@ -46,9 +46,7 @@ class PostgreSQL:
         if not (self.path / "PG_VERSION").exists():
             self._make()
         self.daemon.start()
-        self.daemon.wait_until(lambda: self._psql("-c", "SELECT 1"))
-        if not self._psql("-d", "dib", "-c", "SELECT 1"):
-            self._psql("-c", "CREATE DATABASE dib")
+        self.daemon.wait_until(self._answers)
 
     def stop(self) -> None:
         """End it; the data stays."""
@@ -80,20 +78,23 @@ class PostgreSQL:
             user=USER,
         )
 
-    def _psql(self, *words: str) -> bool:
+    def _answers(self) -> bool:
         try:
-            daemon.run(
-                [
-                    str(self._bin / "psql"),
-                    *("-h", "127.0.0.1", "-p", str(self.port), "-U", USER),
-                    *words,
-                ],
-                log=self.daemon.log,
-                env={"PGPASSWORD": self.password},
-            )
+            self._psql("-c", "SELECT 1")
         except errors.LabError:
             return False
         return True
+
+    def _psql(self, *words: str) -> None:
+        daemon.run(
+            [
+                str(self._bin / "psql"),
+                *("-h", "127.0.0.1", "-p", str(self.port), "-U", USER),
+                *words,
+            ],
+            log=self.daemon.log,
+            env={"PGPASSWORD": self.password},
+        )
 
 
 def _programs() -> pathlib.Path:

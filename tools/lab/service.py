@@ -30,6 +30,7 @@ class Service:
         self.cloud = cloud
         self.path = cloud.state.path / name
         self.config_file = self.path / "dib-service.conf"
+        self.builder_file = self.path / "dib-builder.conf"
         self._changes = changes or {}
 
     @property
@@ -37,13 +38,19 @@ class Service:
         """API, conductor and builder in one process."""
         return self.process("dib-all-in-one")
 
-    def process(self, command: str) -> daemon.Daemon:
-        """One of the service's commands as a daemon."""
+    def process(self, command: str, *launcher: str) -> daemon.Daemon:
+        """One of the service's commands as a daemon.
+
+        ``launcher``: words to start it with, in place of its own script.
+        """
+        file = self.config_file
+        if command == "dib-builder":
+            file = self.builder_file
         return daemon.Daemon(
             name=command,
             argv=[
-                str(self._bin / command),
-                *("--config-file", str(self.config_file)),
+                *(launcher or (str(self._bin / command),)),
+                *("--config-file", str(file)),
             ],
             state=self.cloud.state.path,
         )
@@ -51,19 +58,40 @@ class Service:
     def prepare(self) -> None:
         """Write the configuration and bring the database up to date."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.config_file.touch(mode=0o600)
-        self.config_file.write_text(self._configuration())
+        _write(self.config_file, self._sections())
         self.manage("db", "sync")
 
-    def manage(self, *words: str) -> None:
-        """Run dib-manage."""
-        daemon.run(
+    def enrol(self, name: str) -> None:
+        """Let a builder of its own process be one, with its own file.
+
+        It is root and runs what others wrote: neither the database nor a
+        credential of the cloud belongs in there.
+        """
+        said = self.manage("builder", "enrol", name, "--porcelain")
+        builder_id, secret = said.split()
+        sections = self._sections()
+        _write(
+            self.builder_file,
+            {
+                "DEFAULT": sections.get("DEFAULT", {}),
+                "builder": {
+                    **sections["builder"],
+                    "id": builder_id,
+                    "secret": secret,
+                },
+            },
+        )
+
+    def manage(self, *words: str) -> str:
+        """What dib-manage prints."""
+        log = self.cloud.state.path / "dib-manage.log"
+        return daemon.output_of(
             [
                 str(self._bin / "dib-manage"),
                 *("--config-file", str(self.config_file)),
                 *words,
             ],
-            log=self.cloud.state.path / "dib-manage.log",
+            log=log,
         )
 
     def wait_until_ready(self, api: daemon.Daemon) -> None:
@@ -81,7 +109,7 @@ class Service:
             self.path / "dib-service.sqlite",
         ]
 
-    def _configuration(self) -> str:
+    def _sections(self) -> dict[str, dict[str, object]]:
         sections: dict[str, dict[str, object]] = {
             "database": {
                 "connection": f"sqlite:///{self.path}/dib-service.sqlite"
@@ -104,12 +132,19 @@ class Service:
         }
         for section, options in self._changes.items():
             sections.setdefault(section, {}).update(options)
-        return "\n".join(
-            f"[{section}]\n"
-            + "".join(f"{name} = {value}\n" for name, value in options.items())
-            for section, options in sections.items()
-        )
+        return sections
 
 
 def _auth(account: Account) -> dict[str, object]:
     return {"auth_type": "password", **account.auth()}
+
+
+def _write(file: pathlib.Path, sections: Sections) -> None:
+    file.touch(mode=0o600)
+    file.write_text(
+        "\n".join(
+            f"[{section}]\n"
+            + "".join(f"{name} = {value}\n" for name, value in options.items())
+            for section, options in sections.items()
+        )
+    )
