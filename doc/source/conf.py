@@ -38,3 +38,25 @@ openstackdocs_auto_version = False
 openstackdocs_repo_name = ""
 openstackdocs_use_storyboard = False
 html_last_updated_fmt = ""
+
+
+def setup(app):
+    """Make a page of each element's README before anything is read."""
+    app.connect("builder-inited", _element_pages)
+
+
+def _element_pages(app):
+    pages = pathlib.Path(app.srcdir, "user/elements")
+    readmes = {
+        readme.parent.name: readme.read_text(encoding="utf-8")
+        for readme in ROOT.glob("elements/*/README.rst")
+    }
+    for page in pages.glob("*/index.rst"):
+        if page.parent.name not in readmes:
+            page.unlink()
+    for name, text in readmes.items():
+        page = pages / name / "index.rst"
+        page.parent.mkdir(exist_ok=True)
+        # A page that has not changed is not read again.
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")

@@ -1,0 +1,13 @@
+"""How the API reference is built."""
+
+project = "dib-service API reference"
+copyright = "dib-service contributors"  # noqa: A001
+
+extensions = ["openstackdocstheme"]
+
+html_theme = "openstackdocs"
+html_theme_options = {"sidebar_mode": "toc"}
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+openstackdocs_repo_name = ""
+openstackdocs_use_storyboard = False
