@@ -1,7 +1,7 @@
 """How the API reference is built."""
 
 project = "dib-service API reference"
-copyright = "dib-service contributors"  # noqa: A001
+copyright = "dib-service contributors"
 
 extensions = ["openstackdocstheme"]
 

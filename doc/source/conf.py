@@ -5,7 +5,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[2]
 
 project = "dib-service"
-copyright = "dib-service contributors"  # noqa: A001
+copyright = "dib-service contributors"
 
 extensions = [
     "cliff.sphinxext",

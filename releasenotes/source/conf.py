@@ -1,7 +1,7 @@
 """How the release notes are built."""
 
 project = "dib-service release notes"
-copyright = "dib-service contributors"  # noqa: A001
+copyright = "dib-service contributors"
 
 extensions = ["openstackdocstheme", "reno.sphinxext"]
 
