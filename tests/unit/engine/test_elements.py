@@ -1,0 +1,137 @@
+"""Elements on disk: what is read, what will run, what makes two differ."""
+
+from pathlib import Path
+import tempfile
+import unittest
+
+from dib_service.engine import elements, errors, spec
+
+
+class OnDisk(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.place = Path(holder.name).resolve()
+
+    def write(self, path: str, text: str = "", mode: int = 0o644) -> Path:
+        written = self.place / path
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(text)
+        written.chmod(mode)
+        return written
+
+
+class Read(OnDisk):
+    def one(self, name: str = "a"):
+        return elements.read_one(self.place / name)
+
+    def test_dependencies_and_provides(self):
+        self.write("a/element-deps", "b\n\n  c  # why\n# not one\nb\n")
+        self.write("a/element-provides", "operating-system\n")
+        self.assertEqual(("b", "c"), self.one().dependencies)
+        self.assertEqual(("operating-system",), self.one().provides)
+
+    def test_the_summary_is_the_first_sentence_after_the_title(self):
+        self.write(
+            "a/README.rst",
+            "=====\n  a\n=====\n\nMakes a\nthing. And more.\n\nLater.\n",
+        )
+        self.assertEqual("Makes a thing.", self.one().summary)
+
+    def test_a_title_alone_is_the_summary(self):
+        self.write("a/README.rst", "Title\n=====\n")
+        self.assertEqual("Title", self.one().summary)
+
+    def test_hooks_are_what_dib_run_parts_would_run(self):
+        for name, mode in (
+            ("10-b", 0o755),
+            ("9-a", 0o755),
+            ("20-not-executable", 0o644),
+            ("30-dot.sh", 0o755),
+            (".hidden", 0o755),
+        ):
+            self.write(f"a/install.d/{name}", "#!/bin/sh\n", mode)
+        (self.place / "a/install.d/directory").mkdir()
+        (self.place / "a/install.d/40-link").symlink_to("9-a")
+        self.assertEqual(
+            {"install.d": ("9-a", "10-b", "40-link")}, self.one().hooks
+        )
+        self.assertEqual(
+            ["install.d/20-not-executable", "install.d/30-dot.sh"],
+            elements.ignored(self.place / "a"),
+        )
+
+    def test_an_earlier_directory_overrides_a_later_one(self):
+        self.write("one/a/README.rst", "First.\n")
+        self.write("two/a/README.rst", "Second.\n")
+        self.write("two/b/README.rst", "Only.\n")
+        warnings: list[str] = []
+        shelf = elements.read(
+            [self.place / "one", self.place / "two"], warnings.append
+        )
+        self.assertEqual({"a", "b"}, set(shelf))
+        self.assertEqual("First.", shelf["a"].element.summary)
+        self.assertEqual(1, len(warnings))
+
+    def test_a_symlink_has_the_name_of_what_it_points_to(self):
+        self.write("real/a/README.rst")
+        (self.place / "path").mkdir()
+        (self.place / "path/b").symlink_to(self.place / "real/a")
+        self.assertEqual(["a"], list(elements.read([self.place / "path"])))
+
+    def test_what_is_no_element_is_left_out(self):
+        self.write("path/README.rst")
+        self.write("path/__pycache__/x")
+        self.write("path/.git/x")
+        self.assertEqual({}, elements.read([self.place / "path"]))
+
+    def test_a_path_that_is_not_there(self):
+        with self.assertRaises(errors.ElementPathError):
+            elements.read([self.place / "gone"])
+
+    def test_choosing_warns_of_hooks_that_will_not_run(self):
+        self.write("path/os/element-provides", "operating-system")
+        self.write("path/os/root.d/10-x.sh", "", 0o755)
+        warnings: list[str] = []
+        chosen = elements.choose(
+            spec.BuildSpec(elements=("os",), skip_base=True),
+            [self.place / "path"],
+            warnings.append,
+        )
+        self.assertEqual(["os"], [found.name for found in chosen])
+        self.assertIn("root.d/10-x.sh", warnings[0])
+
+
+class Digest(OnDisk):
+    def digest(self) -> str:
+        return elements.digest(self.place / "a")
+
+    def test_what_it_does_not_depend_on(self):
+        path = self.write("a/install.d/10-x", "one", 0o755)
+        before = self.digest()
+        path.chmod(0o775)
+        self.write("a/__pycache__/x.pyc", "two")
+        self.assertEqual(before, self.digest())
+
+    def test_what_it_depends_on(self):
+        seen = set()
+        path = self.write("a/install.d/10-x", "one", 0o755)
+        seen.add(self.digest())
+        path.write_text("two")
+        seen.add(self.digest())
+        path.chmod(0o644)
+        seen.add(self.digest())
+        path.rename(path.with_name("10-y"))
+        seen.add(self.digest())
+        (self.place / "a/link").symlink_to("here")
+        seen.add(self.digest())
+        (self.place / "a/empty").mkdir()
+        seen.add(self.digest())
+        self.assertEqual(6, len(seen))
+
+
+class Path_(unittest.TestCase):
+    def test_a_path_is_parted_at_its_colons(self):
+        self.assertEqual(
+            (Path("/a"), Path("/b/c")), elements.parse_path("/a::/b/c:")
+        )

@@ -1,0 +1,54 @@
+"""A spec is checked once, at the wall."""
+
+import unittest
+
+from dib_service.engine import errors, spec
+
+
+def given(**fields):
+    return spec.BuildSpec.from_dict(
+        {"version": 1, "elements": ["debian"], **fields}
+    )
+
+
+class Spec(unittest.TestCase):
+    def test_it_survives_json(self):
+        wanted = given(
+            formats=["raw"], environment={"DIB_A": "b"}, disk_size=5
+        )
+        self.assertEqual(wanted, spec.BuildSpec.from_dict(wanted.to_dict()))
+
+    def test_what_is_refused_and_which_field_is_named(self):
+        for field, value in (
+            ("version", 2),
+            ("version", None),
+            ("elements", []),
+            ("elements", "debian"),
+            ("elements", ["../etc"]),
+            ("elements", ["-x"]),
+            ("elements", [1]),
+            ("formats", []),
+            ("formats", ["vmdk"]),
+            ("architecture", "m68k"),
+            ("environment", ["A=b"]),
+            ("environment", {"A": 1}),
+            ("environment", {"A-B": "x"}),
+            ("environment", {"": "x"}),
+            ("environment", {"LD_PRELOAD": "x"}),
+            ("environment", {"PATH": "x"}),
+            ("environment", {"TMP_HOOKS_PATH": "x"}),
+            ("environment", {"A": "x\0y"}),
+            ("environment", {"A": "x" * 100_000}),
+            ("disk_size", 0),
+            ("disk_size", "5"),
+            ("disk_size", True),
+            ("name", "a/b"),
+            ("name", ""),
+            ("unknown", 1),
+        ):
+            with (
+                self.subTest(field=field, value=str(value)[:20]),
+                self.assertRaises(errors.SpecError) as caught,
+            ):
+                given(**{field: value})
+            self.assertEqual(field, caught.exception.facts["field"])
