@@ -23,7 +23,7 @@ def _build(options: argparse.Namespace) -> int:
     try:
         wanted = spec.BuildSpec.from_dict(_read(options.spec))
     except errors.EngineError as exc:
-        print(events.Event.now("fault", **exc.to_dict()).to_json())
+        _print(events.Event.now("fault", **exc.to_dict()))
         return 1
     if os.geteuid() != 0:
         print("dib-engine: build needs root", file=sys.stderr)
@@ -37,7 +37,7 @@ def _build(options: argparse.Namespace) -> int:
             cache_dir=options.cache_dir and options.cache_dir.absolute(),
             hidden=[path.absolute() for path in options.hide],
         ),
-        sys.stdout.buffer,
+        _print,
     )
 
 
@@ -62,6 +62,10 @@ def _read(path: Path) -> dict[str, object]:
     if not isinstance(data, dict):
         raise errors.SpecError(str(path), "expected an object")
     return data
+
+
+def _print(event: events.Event) -> None:
+    print(event.to_json(), flush=True)
 
 
 def _warn(text: str) -> None:

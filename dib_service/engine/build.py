@@ -16,6 +16,7 @@ from dib_service.engine import (
     hooks,
     manifest,
     mounts,
+    nosync,
     output,
     tidy,
 )
@@ -131,6 +132,7 @@ def _gathered(
         environment={**given, **layout.environment},
         cwd=ctx.made,
         say=ctx.say,
+        prepare=nosync.prepare,
     )
 
 

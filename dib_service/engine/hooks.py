@@ -31,6 +31,7 @@ class Tree:
 
     ``origins`` says which element a file came from, by its path below the
     directory. Hooks add to the directory while the build goes on.
+    ``prepare`` is called in each hook's process before it starts.
     """
 
     directory: Path
@@ -38,7 +39,7 @@ class Tree:
     environment: Mapping[str, str]
     cwd: Path
     say: events.Say
-    wrap: process.Prepare | None = None
+    prepare: process.Prepare | None = None
 
     def exporting(self, more: Mapping[str, str]) -> Self:
         """The same hooks with more in their environment."""
@@ -106,7 +107,7 @@ class Tree:
                 lambda text: self.say("line", text=text, **facts),
                 env=environment,
                 cwd=self.cwd,
-                prepare=self.wrap,
+                prepare=self.prepare,
             )
         except errors.CommandError as exc:
             failure = exc

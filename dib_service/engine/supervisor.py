@@ -1,6 +1,6 @@
 """The outer process of a build: it starts the inner one and outlives it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
 import json
@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 from types import FrameType
-from typing import BinaryIO
 
 from dib_service.engine import (
     errors,
@@ -26,6 +25,8 @@ GRACE_SECONDS = 2.5
 
 # What a caller may act on only once the files are where they say.
 HELD_BACK = frozenset({"artefact", "manifest"})
+
+Tell = Callable[[events.Event], None]
 
 INNER = "from dib_service.engine import inner; inner.main()"
 
@@ -56,9 +57,9 @@ class Job:
         ).encode()
 
 
-def run(job: Job, out: BinaryIO) -> int:
-    """Build in a sandbox, events to out; the exit code."""
-    relay = _Relay(out)
+def run(job: Job, tell: Tell) -> int:
+    """Build in a sandbox, telling each event; the exit code."""
+    relay = _Relay(tell)
     try:
         job.output_dir.mkdir(parents=True, exist_ok=True)
         if job.cache_dir:
@@ -140,48 +141,39 @@ class _Inner:
 
 
 class _Relay:
-    """Passes whole events on, and sees to it that there is one fault."""
+    """Passes events on, and sees to it that there is one fault at most."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, tell: Tell) -> None:
         self.faulted = False
-        self._out = out
+        self._tell = tell
         self._held: list[events.Event] = []
 
     def copy(self, source: int) -> None:
+        """Until the other side ends. Half a line, by one that is killed
+        while it writes, is not passed on."""
         rest = b""
         while data := os.read(source, 65536):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 self._pass_on(events.Event.from_json(line.decode()))
-            self._out.flush()
 
     def release(self) -> None:
         """Let go of what was held back."""
         for event in self._held:
-            self._write(event)
-        self._out.flush()
+            self._tell(event)
 
     def fault(self, error: errors.EngineError) -> None:
-        if not self.faulted:
+        """Say what went wrong, unless that has been said."""
+        # Whoever listened may be what went away.
+        with contextlib.suppress(OSError):
             self._pass_on(events.Event.now("fault", **error.to_dict()))
-            # Whoever listened may be what went away.
-            with contextlib.suppress(OSError):
-                self._out.flush()
 
     def _pass_on(self, event: events.Event) -> None:
         if event.kind in HELD_BACK:
             self._held.append(event)
         elif event.kind != "fault" or not self.faulted:
             self.faulted = self.faulted or event.kind == "fault"
-            self._write(event)
-
-    def _write(self, event: events.Event) -> None:
-        with (
-            contextlib.suppress(BrokenPipeError)
-            if self.faulted
-            else (contextlib.nullcontext())
-        ):
-            self._out.write(event.to_json().encode() + b"\n")
+            self._tell(event)
 
 
 def _become_inner(standard_in: int, standard_out: int) -> None:
