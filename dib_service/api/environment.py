@@ -119,7 +119,7 @@ def check(
 
 
 def _check_name(name: str, extra: Collection[str]) -> None:
-    field = f"environment.{faults.shortened(name)[1:-1]}"
+    field = f"build.environment.{faults.shortened(name)[1:-1]}"
     for pattern, why in _REFUSED_NAMES:
         if pattern.fullmatch(name):
             raise faults.refusal(field, f"may not be set: {why}")
@@ -135,7 +135,7 @@ def _check_name(name: str, extra: Collection[str]) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    field = f"environment.{name}"
+    field = f"build.environment.{name}"
     if len(value.encode()) > VALUE_BYTES:
         raise faults.refusal(
             field, f"at most {VALUE_BYTES} bytes are allowed", value=value

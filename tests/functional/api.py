@@ -8,6 +8,7 @@ from typing import Any
 import fixtures
 from gabbi import fixture
 from keystoneauth1 import fixture as keystoneauth_fixture
+from keystonemiddleware import auth_token
 from keystonemiddleware import fixture as auth_token_fixture
 from oslo_config import fixture as config_fixture
 import sqlalchemy as sa
@@ -89,6 +90,12 @@ class Guarded(Service):
     def start_fixture(self) -> None:
         super().start_fixture()
         self.config.config(group="api", auth_strategy="keystone")
+        for group, options in auth_token.list_opts():
+            self.config.register_opts(options, group=group)
+        self.config.config(
+            group="keystone_authtoken",
+            www_authenticate_uri="http://keystone.test/v3",
+        )
         keystone = self.database.useFixture(
             auth_token_fixture.AuthTokenFixture()
         )
