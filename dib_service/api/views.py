@@ -16,8 +16,10 @@ GIB = 2**30
 Linker = Callable[[str], str]
 
 
-def build(row: Build, link: Linker) -> dict[str, Any]:
-    """A build as lists show it."""
+def build(
+    row: Build, link: Linker, *, image_ids: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A build as lists show it, with the images that it became."""
     wanted = row.wanted
     return {
         "id": row.id,
@@ -42,6 +44,7 @@ def build(row: Build, link: Linker) -> dict[str, Any]:
         "ended_at": moment(row.ended_at),
         "epoch": row.epoch,
         "cancel_requested": row.cancel_requested,
+        "image_ids": list(image_ids),
         "fault": dict(row.fault) if row.fault else None,
         "links": [{"rel": "self", "href": link(f"/v1/builds/{row.id}")}],
     }
@@ -55,7 +58,11 @@ def build_in_full(
     The names of the builder hosts are for those who may see builders.
     """
     return {
-        **build(row, link),
+        **build(
+            row,
+            link,
+            image_ids=history.published([row.id]).get(row.id, ()),
+        ),
         "resolved_elements": [
             {"name": name, "digest": digest}
             for name, digest in sorted(row.elements.items())
