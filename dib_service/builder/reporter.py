@@ -213,6 +213,8 @@ def insist(
 ) -> bool:
     """Whether the conductor answered before ``stop`` was set.
 
+    What it calls malformed is not said again: that would be for ever.
+
     :raises StaleClaim: it answered that the lease is not ours.
     """
     pause = FIRST_PAUSE_SECONDS
@@ -223,6 +225,9 @@ def insist(
             return True
         except exception.StaleClaim:
             raise
+        except exception.BadRequest as exc:
+            LOG.error("%s: not taken: %s", about, exc)
+            return True
         except AWAY as exc:
             LOG.warning(
                 "%s: no conductor for %.0f s: %s",
