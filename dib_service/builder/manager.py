@@ -55,6 +55,7 @@ class BuilderService:
         conf: cfg.ConfigOpts,
         *,
         credential: tuple[str, str] | None = None,
+        hide: Sequence[str] = (),
         conductor: Callable[
             [], conductor_rpcapi.ConductorAPI
         ] = conductor_rpcapi.ConductorAPI,
@@ -65,6 +66,7 @@ class BuilderService:
             conf.builder.id or "",
             conf.builder.secret or "",
         )
+        self._hide = tuple(hide)
         self._conductor_factory = conductor
         self._threads: list[threading.Thread] = []
 
@@ -75,7 +77,7 @@ class BuilderService:
         """
         settings = self._conf.builder
         self._state = pathlib.Path(settings.state_path).resolve()
-        self._host = _host(self._conf, self._state)
+        self._host = _host(self._conf, self._state, self._hide)
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._owned = _owned(self._state)
         leftovers.clear(self._host.builds)
@@ -332,7 +334,9 @@ class Bell:
         self._ring()
 
 
-def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
+def _host(
+    conf: cfg.ConfigOpts, state: pathlib.Path, hide: Sequence[str]
+) -> job_lib.Host:
     settings = conf.builder
     return job_lib.Host(
         engine=tuple(shlex.split(settings.engine_command)),
@@ -340,7 +344,7 @@ def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
         builds=state / "builds",
         cache=pathlib.Path(settings.cache_path or state / "cache"),
         element_path=tuple(settings.element_path),
-        hidden=tuple(_hidden(conf, state)),
+        hidden=tuple(_hidden(conf, [str(state), *hide])),
         build_seconds=settings.build_timeout,
         upload_seconds=settings.upload_timeout,
         upload_pause=settings.upload_pause,
@@ -348,18 +352,18 @@ def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
     )
 
 
-def _hidden(conf: cfg.ConfigOpts, state: pathlib.Path) -> list[str]:
-    """What no element may see, and is there."""
+def _hidden(conf: cfg.ConfigOpts, more: Sequence[str]) -> list[str]:
+    """What no element may see; it need not be there."""
     wanted = [
         *(conf.config_file or ()),
         *(conf.config_dir or ()),
         conf.log_dir,
         conf.log_file,
-        str(state),
+        *more,
         *conf.builder.hide,
     ]
-    found = (pathlib.Path(path).resolve() for path in wanted if path)
-    return list(dict.fromkeys(str(path) for path in found if path.exists()))
+    paths = (pathlib.Path(path).resolve() for path in wanted if path)
+    return list(dict.fromkeys(map(str, paths)))
 
 
 def _owned(state: pathlib.Path) -> TextIO:
