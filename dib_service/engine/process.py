@@ -128,6 +128,13 @@ def end_rooted(root: Path) -> None:
         time.sleep(0.05)
 
 
+def end_all() -> None:
+    """As process 1, end every other process: what hooks left running."""
+    if os.getpid() == 1:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+
+
 def _popen(
     words: Sequence[Word],
     env: Mapping[str, str] | None,
@@ -180,7 +187,9 @@ def _attend(
             _pump(selector, pidfd, started, deadline)
         # Only now is the pid given back, so that the group which is ended
         # below cannot be somebody else's.
-        return child.wait()
+        code = child.wait()
+        _reap_orphans()
+        return code
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -250,6 +259,15 @@ class _Lines:
         text = _text(line.rstrip(b"\r"))
         self.last.append(text)
         self._on_line(text)
+
+
+def _reap_orphans() -> None:
+    """As process 1, bury those whose parents have gone."""
+    if os.getpid() != 1:
+        return
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _rooted(root: Path) -> list[int]:

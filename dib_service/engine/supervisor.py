@@ -12,6 +12,7 @@ import sys
 from types import FrameType
 
 from dib_service.engine import (
+    cgroup,
     errors,
     events,
     process,
@@ -64,9 +65,12 @@ def run(job: Job, tell: Tell) -> int:
         job.output_dir.mkdir(parents=True, exist_ok=True)
         if job.cache_dir:
             job.cache_dir.mkdir(parents=True, exist_ok=True)
-        with workspace.workspace(job.workspace) as space:
+        with (
+            cgroup.group() as group,
+            workspace.workspace(job.workspace, also=group.end) as space,
+        ):
             _populate(space.path)
-            inner = _Inner(job.to_json(space.path))
+            inner = _Inner(job.to_json(space.path), group)
             space.depends_on(inner.pid)
             with inner.ended_by_signals():
                 relay.copy(inner.output)
@@ -88,14 +92,14 @@ def run(job: Job, tell: Tell) -> int:
 class _Inner:
     """Process 1 of the build's PID namespace."""
 
-    def __init__(self, job: bytes) -> None:
+    def __init__(self, job: bytes, group: cgroup.Group) -> None:
         self.stopped = False
         sandbox.unshare_pids()
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_inner(theirs_in, theirs_out)
+            _become_inner(theirs_in, theirs_out, group)
         os.close(theirs_in)
         os.close(theirs_out)
         self.output = ours_out
@@ -176,10 +180,13 @@ class _Relay:
             self._tell(event)
 
 
-def _become_inner(standard_in: int, standard_out: int) -> None:
+def _become_inner(
+    standard_in: int, standard_out: int, group: cgroup.Group
+) -> None:
     """Replace this process by a fresh interpreter that knows nothing."""
     try:
         sandbox.end_with_parent()
+        group.join()
         os.setsid()
         os.chdir("/")
         os.dup2(standard_in, 0)
