@@ -20,23 +20,22 @@ from dib_service.objects import element, lease
 from dib_service.objects.build import Build, Wanted
 from dib_service.objects.builder import Builder
 
+# Where the tables are; None: in a new SQLite file.
+URL: str | None = None
+
 
 class Database(fixtures.Fixture):
-    """Empty tables: a new SQLite file, or the database of ``url``, emptied."""
-
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__()
-        self.url = url
+    """Empty tables."""
 
     def _setUp(self) -> None:
         self.config = self.useFixture(config_fixture.Config(CONF))
-        if self.url is None:
+        if URL is None:
             self.config.config(
                 connection=f"sqlite:///{self._copy()}", group="database"
             )
             db.forget_engine()
         else:
-            self.config.config(connection=self.url, group="database")
+            self.config.config(connection=URL, group="database")
             db.forget_engine()
             migrations.sync()
             self._empty()

@@ -265,11 +265,9 @@ class LeaseTest(testtools.TestCase):
 class RaceTest(testtools.TestCase):
     """Eight builders claim from one database."""
 
-    database_url: str | None = None
-
     def setUp(self) -> None:
         super().setUp()
-        self.useFixture(database.Database(self.database_url))
+        self.useFixture(database.Database())
 
     def test_no_build_is_lost_or_given_twice(self) -> None:
         holders = [
