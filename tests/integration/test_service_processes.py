@@ -168,7 +168,7 @@ class ProcessesTest(service_case.ServiceCase):
 class KilledBuilderTest(service_case.ServiceCase):
     """The whole service in one process, killed in the middle of a build."""
 
-    changes = {
+    changes: ClassVar = {
         "conductor": {
             "lease_seconds": 6,
             "retry_delay": 1,
