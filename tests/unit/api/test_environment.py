@@ -80,7 +80,7 @@ BAD_NAMES = {
     "DIB_RELEASE\n": "DIB_ followed",
     "DIB_A=B": "DIB_ followed",
     "": "DIB_ followed",
-    "ＤIB_RELEASE": "DIB_ followed",
+    "ＤIB_RELEASE": "DIB_ followed",  # noqa: RUF001
 }
 
 # A value that is refused under an innocent name, and a word of why.
