@@ -16,6 +16,8 @@ def new_server(conf: cfg.ConfigOpts) -> wsgi.Server:
         app.application(conf),
         numthreads=conf.api.threads,
         server_name="dib-api",
+        # Answers are short; who is still connected only keeps it open.
+        shutdown_timeout=1,
     )
     server.gateway = _Gateway
     return server

@@ -14,7 +14,6 @@ import sys
 import threading
 from types import FrameType
 
-from cheroot import wsgi
 from oslo_config import cfg
 from oslo_log import log
 import oslo_messaging
@@ -22,7 +21,7 @@ import sqlalchemy as sa
 
 from dib_service import conf as conf_lib
 from dib_service import exception
-from dib_service.api import app
+from dib_service.api import server as api_server
 from dib_service.builder import manager as builder_manager
 from dib_service.conductor import manager as conductor_manager
 from dib_service.db import migrations
@@ -97,13 +96,7 @@ def _builder(options: cfg.ConfigOpts) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _api(options: cfg.ConfigOpts) -> Iterator[None]:
-    server = wsgi.Server(
-        (options.api.host, options.api.port),
-        app.application(options),
-        numthreads=options.api.threads,
-        server_name="dib-api",
-        shutdown_timeout=1,
-    )
+    server = api_server.new_server(options)
     # The port is ours, or this fails here and not in a thread.
     server.prepare()
     LOG.info("the API listens on %s:%s", *server.bind_addr)
