@@ -63,6 +63,7 @@ def build_in_full(
             link,
             image_ids=history.published([row.id]).get(row.id, ()),
         ),
+        "phase": _phase(row),
         "resolved_elements": [
             {"name": name, "digest": digest}
             for name, digest in sorted(row.elements.items())
@@ -76,6 +77,14 @@ def build_in_full(
             publication(each) for each in history.publications(row.id)
         ],
     }
+
+
+def _phase(row: Build) -> str | None:
+    """Where a running build is, as it said last."""
+    if row.state not in ("building", "verifying"):
+        return None
+    facts = event_lib.last(row.id, row.epoch, "phase") or {}
+    return facts.get("phase")
 
 
 def attempt(row: history.Attempt, *, with_builder: bool) -> dict[str, Any]:
