@@ -47,20 +47,25 @@ class LengthRequired(exception.DibServiceError):
 
 
 def refusal(
-    field: str, problem: str, *, value: object = None, secret: bool = False
+    field: str, problem: str, *, value: object = None
 ) -> exception.BadRequest:
-    """The error for one field of a request: where, what, and why not."""
-    facts: dict[str, Any] = {"field": field}
-    got = ""
-    if value is not None and not secret:
-        facts["value"] = shortened(value)
-        got = f" (got {facts['value']})"
-    return exception.BadRequest(f"{field}: {problem}{got}", **facts)
+    """The error for one field of a request: where, why not, and what."""
+    if value is None:
+        return exception.BadRequest(f"{field}: {problem}", field=field)
+    got = shortened(value)
+    return exception.BadRequest(
+        f"{field}: {problem} (got '{got}')", field=field, value=got
+    )
 
 
 def shortened(value: object) -> str:
     """A value as one short line of printable text."""
-    text = json.dumps(value, default=str)
+    text = "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape").decode("ascii")
+        for char in str(value)[: _VALUE_LIMIT + 1]
+    )
     if len(text) > _VALUE_LIMIT:
         return text[: _VALUE_LIMIT - 1] + "…"
     return text

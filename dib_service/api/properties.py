@@ -44,7 +44,7 @@ def check(properties: Mapping[str, str]) -> None:
 
 
 def _check_name(name: str) -> None:
-    field = f"build.image.properties.{faults.shortened(name)[1:-1]}"
+    field = f"build.image.properties.{faults.shortened(name)}"
     if not _NAME.fullmatch(name):
         raise faults.refusal(
             field,
