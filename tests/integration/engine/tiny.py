@@ -110,7 +110,7 @@ class TinyBuild(unittest.TestCase):
         ]
 
     def wait_until_nothing_is_left(self):
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 60
         while self.left_over() and time.monotonic() < give_up:
             time.sleep(0.05)
         self.assert_nothing_is_left()
