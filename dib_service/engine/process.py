@@ -35,7 +35,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     deadline: float | None = None,
-    on_stderr: Callable[[str], object] = str,
+    on_stderr: Callable[[str], object] | None = None,
 ) -> str:
     """What the program wrote to stdout; ``deadline`` is in seconds.
 
@@ -237,7 +237,7 @@ def _pump(
 class _Lines:
     """Cuts bytes into lines and remembers the last of them."""
 
-    def __init__(self, on_line: Callable[[str], object]) -> None:
+    def __init__(self, on_line: Callable[[str], object] | None) -> None:
         self.last: deque[str] = deque(maxlen=errors.LAST_LINES)
         self._on_line = on_line
         self._rest = b""
@@ -258,7 +258,8 @@ class _Lines:
     def _say(self, line: bytes) -> None:
         text = _text(line.rstrip(b"\r"))
         self.last.append(text)
-        self._on_line(text)
+        if self._on_line:
+            self._on_line(text)
 
 
 def _reap_orphans() -> None:

@@ -44,6 +44,11 @@ class Relay(unittest.TestCase):
         self.copy(events.Event.now("line", text="x"), rest=b'{"kind": "li')
         self.assertEqual(["line"], self.kinds())
 
+    def test_what_is_no_event_is_output(self):
+        self.copy(rest=b"warning: \xff\n")
+        self.assertEqual(["line"], self.kinds())
+        self.assertEqual(r"warning: \xff", self.told[0].facts["text"])
+
     def test_a_listener_that_went_away_is_no_second_error(self):
         def gone(event: events.Event) -> None:
             raise BrokenPipeError
