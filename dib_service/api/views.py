@@ -16,10 +16,8 @@ GIB = 2**30
 Linker = Callable[[str], str]
 
 
-def build(
-    row: Build, link: Linker, *, image_ids: Sequence[str] = ()
-) -> dict[str, Any]:
-    """A build as lists show it, with the images that it became."""
+def build(row: Build, link: Linker) -> dict[str, Any]:
+    """A build as lists show it."""
     wanted = row.wanted
     return {
         "id": row.id,
@@ -44,7 +42,6 @@ def build(
         "ended_at": moment(row.ended_at),
         "epoch": row.epoch,
         "cancel_requested": row.cancel_requested,
-        "image_ids": list(image_ids),
         "fault": dict(row.fault) if row.fault else None,
         "links": [{"rel": "self", "href": link(f"/v1/builds/{row.id}")}],
     }
@@ -58,12 +55,7 @@ def build_in_full(
     The names of the builder hosts are for those who may see builders.
     """
     return {
-        **build(
-            row,
-            link,
-            image_ids=history.published([row.id]).get(row.id, ()),
-        ),
-        "phase": _phase(row),
+        **build(row, link),
         "resolved_elements": [
             {"name": name, "digest": digest}
             for name, digest in sorted(row.elements.items())
@@ -77,14 +69,6 @@ def build_in_full(
             publication(each) for each in history.publications(row.id)
         ],
     }
-
-
-def _phase(row: Build) -> str | None:
-    """Where a running build is, as it said last."""
-    if row.state not in ("building", "verifying"):
-        return None
-    facts = event_lib.last(row.id, row.epoch, "phase") or {}
-    return facts.get("phase")
 
 
 def attempt(row: history.Attempt, *, with_builder: bool) -> dict[str, Any]:

@@ -7,26 +7,29 @@ import logging
 import signal
 import sys
 
-from dib_service import conf
-from dib_service.api import server as api_server
+from cheroot import wsgi
 
-LOG = logging.getLogger("dib_service.cmd.api")
+from dib_service import conf
+from dib_service.api import app
+
+LOG = logging.getLogger(__name__)
 
 
 def main() -> int:
     """Serve until told to stop."""
     options = conf.load(sys.argv[1:], prog="dib-api")
-    server = api_server.new_server(options)
+    server = wsgi.Server(
+        (options.api.host, options.api.port),
+        app.application(options),
+        numthreads=options.api.threads,
+        server_name="dib-api",
+    )
     signal.signal(signal.SIGTERM, _interrupt)
-    server.prepare()
-    # The port may have been 0: any that is free.
-    LOG.info("dib-api listens on %s:%s", *server.bind_addr[:2])
+    LOG.info("dib-api listens on %s:%s", *server.bind_addr)
     try:
-        server.serve()
+        server.safe_start()
     except KeyboardInterrupt:
         LOG.info("dib-api stops")
-    finally:
-        server.stop()
     return 0
 
 

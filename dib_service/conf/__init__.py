@@ -44,13 +44,6 @@ def load(
     :raises SystemExit: from ``--help``, ``--version`` and bad arguments.
     """
     log.register_options(CONF)
-    read(arguments, prog=prog)
-    log.setup(CONF, PROJECT)
-    return CONF
-
-
-def read(arguments: Sequence[str] = (), *, prog: str | None = None) -> None:
-    """Read ``arguments`` and the files, and leave logging as it is."""
     CONF(
         list(arguments),
         project=PROJECT,
@@ -58,6 +51,8 @@ def read(arguments: Sequence[str] = (), *, prog: str | None = None) -> None:
         version=version(),
         default_config_files=_config_files(),
     )
+    log.setup(CONF, PROJECT)
+    return CONF
 
 
 def version() -> str:

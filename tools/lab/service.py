@@ -70,11 +70,10 @@ class Service:
         said = self.manage("builder", "enrol", name, "--porcelain")
         builder_id, secret = said.split()
         sections = self._sections()
-        shared = ("DEFAULT", "oslo_messaging_rabbit", "messaging")
         _write(
             self.builder_file,
             {
-                **{name: sections.get(name, {}) for name in shared},
+                "DEFAULT": sections.get("DEFAULT", {}),
                 "builder": {
                     **sections["builder"],
                     "id": builder_id,

@@ -74,7 +74,7 @@ class Build(tiny.TinyBuild):
             ran,
         )
         self.assertEqual(
-            ["resolve", *phases[:7], "disk", *phases[7:], "output", "verify"],
+            ["resolve", *phases[:7], "disk", *phases[7:], "output"],
             [
                 event["phase"]
                 for event in built.of_kind("phase")

@@ -1,5 +1,7 @@
 """Every element keeps the rules that element authors are held to."""
 
+import collections
+import itertools
 import os
 import pathlib
 import re
@@ -98,6 +100,8 @@ class TestElements(unittest.TestCase):
     def test_dependencies_are_sorted_and_exist(self) -> None:
         names = {path.name for path in elements()}
         for element in elements():
+            names.update(provides(element))
+        for element in elements():
             listed = element / "element-deps"
             if not listed.exists():
                 continue
@@ -121,16 +125,18 @@ class TestElements(unittest.TestCase):
         self.assert_none(wrong, "a dot, no shebang or not executable")
 
     def test_no_two_elements_have_a_hook_of_one_name(self) -> None:
-        seen: dict[str, pathlib.Path] = {}
-        wrong = []
+        owners = collections.defaultdict(list)
         for element in elements():
-            if "operating-system" in provides(element):
-                continue
             for path in element.glob("*/*"):
-                where = f"{path.parent.name}/{path.name}"
-                if path.is_file() and where in seen:
-                    wrong.append(f"{where}: {seen[where].name}")
-                seen[where] = element
+                if path.is_file():
+                    owners[f"{path.parent.name}/{path.name}"].append(element)
+        wrong = [
+            f"{where}: {one.name}, {other.name}"
+            for where, several in owners.items()
+            for one, other in itertools.combinations(several, 2)
+            # Two that provide the same thing are never in one image.
+            if not set(provides(one)) & set(provides(other))
+        ]
         self.assert_none(wrong, "cannot be in one image")
 
     def test_a_shebang_and_the_executable_bit_go_together(self) -> None:
@@ -220,6 +226,7 @@ KNOWN_ELSEWHERE = {
     "DIB_MANIFEST_IMAGE_DIR",
     "DIB_PYTHON_EXEC",
     "DIB_BLOCK_DEVICE",
+    "DIB_BOOT_LABEL",
     "DIB_ROOT_LABEL",
 }
 

@@ -1,0 +1,91 @@
+"""The image's apt sources are the ones asked for, or the host's own."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+SOURCES = (
+    pathlib.Path(__file__).parents[3] / "elements/debian/debian-tools/sources"
+)
+MIRROR = "http://mirror.example.org/debian"
+SIGNED = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+
+
+class TestSources(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.bin = pathlib.Path(folder.name)
+        self.host("")
+
+    def host(self, targets: str) -> None:
+        """Let the host's apt say that these are its sources."""
+        fake = self.bin / "apt-get"
+        fake.write_text(f"#!/bin/sh\ncat <<'E'\n{targets}E\n")
+        fake.chmod(0o755)
+
+    def run_sources(
+        self, release: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SOURCES, release],
+            env={"PATH": f"{self.bin}:{os.environ['PATH']}", **environment},
+            capture_output=True,
+            text=True,
+        )
+
+    def sources(self, release: str, **environment: str) -> list[str]:
+        done = self.run_sources(release, **environment)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        return done.stdout.splitlines()
+
+    def test_the_mirror_asked_for_and_what_lies_beside_it(self) -> None:
+        self.assertEqual(
+            [
+                f"deb {SIGNED} {MIRROR} bookworm main contrib",
+                f"deb {SIGNED} {MIRROR} bookworm-updates main contrib",
+                f"deb {SIGNED} {MIRROR}-security bookworm-security main"
+                " contrib",
+            ],
+            self.sources(
+                "bookworm",
+                DIB_DISTRIBUTION_MIRROR=f"{MIRROR}/",
+                DIB_DEBIAN_COMPONENTS="main,contrib",
+            ),
+        )
+
+    def test_no_security_suite_when_told_so(self) -> None:
+        lines = self.sources(
+            "bookworm",
+            DIB_DISTRIBUTION_MIRROR=MIRROR,
+            DIB_DEBIAN_SECURITY_MIRROR="none",
+        )
+        self.assertEqual(2, len(lines))
+
+    def test_the_hosts_own_and_nobody_elses(self) -> None:
+        self.host(
+            "http://other.example.org/tools nodistro main\n"
+            "http://other.example.org/more bookworm nightly\n"
+            "http://a.example.org/debian/ bookworm main\n"
+            "http://a.example.org/debian/ bookworm contrib\n"
+            "http://b.example.org/debian/ bookworm-updates main\n"
+            "http://c.example.org/security/ bookworm-security main\n"
+            "http://d.example.org/debian/ bookworm-backports main\n"
+        )
+        self.assertEqual(
+            [
+                f"deb {SIGNED} http://a.example.org/debian bookworm main",
+                f"deb {SIGNED} http://b.example.org/debian bookworm-updates"
+                " main",
+                f"deb {SIGNED} http://c.example.org/security"
+                " bookworm-security main",
+            ],
+            self.sources("bookworm"),
+        )
+
+    def test_no_mirror_at_all_says_what_to_do(self) -> None:
+        done = self.run_sources("bookworm")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("DIB_DISTRIBUTION_MIRROR", done.stderr)
