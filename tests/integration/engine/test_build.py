@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 import subprocess
+import sys
 
 from dib_service.engine import catalogue
 from tests.integration.engine import tiny
@@ -266,7 +267,7 @@ class Elements(tiny.TinyBuild):
     def test_the_list_is_json(self):
         listing = subprocess.run(
             [
-                *(tiny.sys.executable, "-m", "dib_service.engine"),
+                *(sys.executable, "-m", "dib_service.engine"),
                 *("elements", "--element-path", self.elements),
             ],
             check=True,
@@ -278,3 +279,26 @@ class Elements(tiny.TinyBuild):
         self.assertEqual(["operating-system"], found["provides"])
         self.assertEqual({"root.d": ["10-tiny"]}, found["hooks"])
         self.assertEqual(64, len(found["digest"]))
+
+
+class ImageCreate(tiny.TinyBuild):
+    def test_an_image_without_a_cloud(self):
+        made = subprocess.run(
+            [
+                *(sys.executable, "-m", "dib_service.engine.image_create"),
+                *("-o", self.output / "my", "-t", "raw", "tiny"),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tiny.CHECKOUT,
+            env={
+                "ELEMENTS_PATH": str(self.elements),
+                "HOME": str(self.place),
+                "TMPDIR": str(self.workspace),
+            },
+        )
+        self.assertEqual(f"{self.output}/my.raw\n", made.stdout)
+        self.assertIn("== cleanup.d", made.stderr)
+        self.assertTrue((self.output / "my.raw").is_file())
+        self.assert_nothing_is_left()
