@@ -5,6 +5,7 @@ import functools
 import pathlib
 import shutil
 import tempfile
+import uuid
 
 import fixtures
 from oslo_config import fixture as config_fixture
@@ -15,27 +16,26 @@ from dib_service.conf import CONF
 from dib_service.db import api as db
 from dib_service.db import migrations, models
 from dib_service.engine import catalogue
-from dib_service.objects import element
+from dib_service.objects import element, lease
 from dib_service.objects.build import Build, Wanted
 from dib_service.objects.builder import Builder
 
+# Where the tables are; None: in a new SQLite file.
+URL: str | None = None
+
 
 class Database(fixtures.Fixture):
-    """Empty tables: a new SQLite file, or the database of ``url``, emptied."""
-
-    def __init__(self, url: str | None = None) -> None:
-        super().__init__()
-        self.url = url
+    """Empty tables."""
 
     def _setUp(self) -> None:
         self.config = self.useFixture(config_fixture.Config(CONF))
-        if self.url is None:
+        if URL is None:
             self.config.config(
                 connection=f"sqlite:///{self._copy()}", group="database"
             )
             db.forget_engine()
         else:
-            self.config.config(connection=self.url, group="database")
+            self.config.config(connection=URL, group="database")
             db.forget_engine()
             migrations.sync()
             self._empty()
@@ -122,3 +122,34 @@ def new_builder(
         ]
     )
     return Builder.get(builder.id), secret
+
+
+def change_build(build: Build, **values: object) -> None:
+    """Have the row say so, as if time had passed."""
+    db.execute(
+        sa.update(models.BUILDS)
+        .where(models.BUILDS.c.uuid == build.id)
+        .values(**values)
+    )
+
+
+def holder(
+    builder: Builder, secret: str, session: str = "session-1"
+) -> lease.Holder:
+    """The builder's process of that session."""
+    return lease.Holder(
+        builder_id=builder.id,
+        name=builder.name,
+        session=session,
+        secret=secret,
+    )
+
+
+def claimed(build: Build, by: lease.Holder) -> lease.Proof:
+    """The proof of who has taken the build."""
+    for candidate in lease.candidates(by.builder_id, ["x86_64"], limit=50):
+        if candidate.build_id == build.id:
+            taken = lease.take(candidate, by, str(uuid.uuid4()))
+            assert taken is not None
+            return lease.Proof(build.id, taken.build.epoch, taken.secret)
+    raise AssertionError(f"build {build.id} cannot be claimed")

@@ -49,7 +49,8 @@ def router() -> "falcon.App[Any, Any]":
     app.req_options.strip_url_path_trailing_slash = True
     # An empty parameter is refused by its reader, not overlooked.
     app.req_options.keep_blank_qs_values = True
-    app.add_error_handler(Exception, faults.handle)
+    # Falcon has a handler of its own for its own errors.
+    app.add_error_handler((Exception, falcon.HTTPError), faults.handle)
     routes.declare(app)
     return app
 

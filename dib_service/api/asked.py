@@ -1,6 +1,7 @@
 """What a request for a build asks for, made into a value or refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+import contextlib
 from typing import Any
 
 from dib_service import conf, exception, policies
@@ -58,11 +59,11 @@ def authorize_visibility(
 
 
 def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
-    """The elements that will make the image, as the builders have them.
+    """The elements that will make the image, as some builder has them.
 
     :raises BadRequest: there is no such element, or they do not go together,
         or no builder is of that architecture.
-    :raises Unavailable: no builder has said what it has.
+    :raises Unavailable: no builder has said what it has, or none has all.
     """
     known = element.registered()
     if not known:
@@ -71,15 +72,11 @@ def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
             "enrols one with 'dib-manage builder enrol' and starts "
             "dib-builder there"
         )
-    try:
-        chosen = catalogue.resolve(
-            asked.elements, known, skip_base=asked.skip_base
-        )
-    except catalogue.EngineError as exc:
-        facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
-        raise exception.BadRequest(exc.message, **facts) from exc
-    _require_builder(asked.architecture)
-    return chosen
+    chosen = _chosen(asked, known)
+    able = _builders(asked.architecture)
+    if able & element.holders({row.name: row.digest for row in chosen}):
+        return chosen
+    return _chosen_of_one(asked, able)
 
 
 def refuse_repeat(build_id: str | None, link: Callable[[str], str]) -> None:
@@ -118,19 +115,58 @@ def _disk_size(gib: int | None) -> int | None:
     return None if gib is None else int(gib) * GIB
 
 
-def _require_builder(architecture: str) -> None:
-    available: set[str] = set()
+def _chosen(
+    asked: Wanted, known: Mapping[str, catalogue.Element]
+) -> tuple[catalogue.Element, ...]:
+    try:
+        return catalogue.resolve(
+            asked.elements, known, skip_base=asked.skip_base
+        )
+    except catalogue.EngineError as exc:
+        facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
+        raise exception.BadRequest(exc.message, **facts) from exc
+
+
+def _chosen_of_one(
+    asked: Wanted, able: Collection[str]
+) -> tuple[catalogue.Element, ...]:
+    """The elements as one builder has them all.
+
+    While new elements are brought to one builder after another, those that
+    most have may be on no builder together: such a build would be accepted
+    and wait for ever.
+    """
+    for builder_id in sorted(able):
+        with contextlib.suppress(exception.BadRequest):
+            return _chosen(asked, element.held_by(builder_id))
+    raise exception.Unavailable(
+        f"no {asked.architecture} builder has all of these elements at "
+        "once; the operator brings the same elements to all of them",
+        architecture=asked.architecture,
+        elements=list(asked.elements),
+    )
+
+
+def _builders(architecture: str) -> frozenset[str]:
+    """The ids of the enabled builders of that architecture.
+
+    :raises BadRequest: there is none.
+    """
+    rows = [row for row in _fleet() if row.enabled]
+    able = [row.id for row in rows if architecture in row.architectures]
+    if not able:
+        others = sorted({word for row in rows for word in row.architectures})
+        raise faults.refusal(
+            "build.architecture",
+            "no enabled builder makes such images; they make "
+            f"{', '.join(others) or 'none'}",
+            value=architecture,
+        )
+    return frozenset(able)
+
+
+def _fleet() -> Iterator[Builder]:
     marker = None
     while rows := Builder.list(limit=_PAGE, marker=marker):
-        for row in rows:
-            if row.enabled:
-                available.update(row.architectures)
-        if architecture in available:
-            return
+        yield from rows
         marker = rows[-1].id
-    raise faults.refusal(
-        "build.architecture",
-        "no enabled builder makes such images; they make "
-        f"{', '.join(sorted(available)) or 'none'}",
-        value=architecture,
-    )

@@ -93,6 +93,8 @@ _UNTRUSTED = re.compile(
     re.IGNORECASE,
 )
 _HOST_FILE = re.compile(r"[/~]|file:", re.IGNORECASE)
+# This is a switch, and holds no password.
+_NO_SECRETS = frozenset({"DIB_OPENSSH_SERVER_PASSWORDS"})
 # These are about files in the image.
 _IN_THE_IMAGE = frozenset(
     {
@@ -119,7 +121,9 @@ def check(
 
 
 def _check_name(name: str, extra: Collection[str]) -> None:
-    field = f"environment.{faults.shortened(name)[1:-1]}"
+    field = f"build.environment.{faults.shortened(name)}"
+    if name in _NO_SECRETS:
+        return
     for pattern, why in _REFUSED_NAMES:
         if pattern.fullmatch(name):
             raise faults.refusal(field, f"may not be set: {why}")
@@ -135,7 +139,10 @@ def _check_name(name: str, extra: Collection[str]) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    field = f"environment.{name}"
+    field = f"build.environment.{name}"
+    # First of all, as what follows repeats the value.
+    if _SECRETS.search(value):
+        raise faults.refusal(field, f"looks like a secret; {_BAKED_IN}")
     if len(value.encode()) > VALUE_BYTES:
         raise faults.refusal(
             field, f"at most {VALUE_BYTES} bytes are allowed", value=value
@@ -146,8 +153,6 @@ def _check_value(name: str, value: str) -> None:
             "line ends and other control characters are not allowed",
             value=value,
         )
-    if _SECRETS.search(value):
-        raise faults.refusal(field, f"looks like a secret; {_BAKED_IN}")
     if _COMMAND.search(value):
         raise faults.refusal(
             field,

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import falcon
+from oslo_db import exception as db_exc
 
 from dib_service import exception
 
@@ -46,20 +47,25 @@ class LengthRequired(exception.DibServiceError):
 
 
 def refusal(
-    field: str, problem: str, *, value: object = None, secret: bool = False
+    field: str, problem: str, *, value: object = None
 ) -> exception.BadRequest:
-    """The error for one field of a request: where, what, and why not."""
-    facts: dict[str, Any] = {"field": field}
-    got = ""
-    if value is not None and not secret:
-        facts["value"] = shortened(value)
-        got = f" (got {facts['value']})"
-    return exception.BadRequest(f"{field}: {problem}{got}", **facts)
+    """The error for one field of a request: where, why not, and what."""
+    if value is None:
+        return exception.BadRequest(f"{field}: {problem}", field=field)
+    got = shortened(value)
+    return exception.BadRequest(
+        f"{field}: {problem} (got '{got}')", field=field, value=got
+    )
 
 
 def shortened(value: object) -> str:
     """A value as one short line of printable text."""
-    text = json.dumps(value, default=str)
+    text = "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape").decode("ascii")
+        for char in str(value)[: _VALUE_LIMIT + 1]
+    )
     if len(text) > _VALUE_LIMIT:
         return text[: _VALUE_LIMIT - 1] + "…"
     return text
@@ -88,6 +94,10 @@ def translated(error: Exception) -> exception.DibServiceError:
         return error
     if isinstance(error, falcon.HTTPError):
         return _from_falcon(error)
+    if isinstance(error, db_exc.DBConnectionError):
+        return exception.Unavailable(
+            "the database cannot be reached, try again"
+        )
     # Whatever this is, its text may hold what a caller should not see.
     return exception.DibServiceError(
         "the service failed to answer; its log has more under this "

@@ -44,7 +44,7 @@ def check(properties: Mapping[str, str]) -> None:
 
 
 def _check_name(name: str) -> None:
-    field = f"image.properties.{faults.shortened(name)[1:-1]}"
+    field = f"build.image.properties.{faults.shortened(name)}"
     if not _NAME.fullmatch(name):
         raise faults.refusal(
             field,
@@ -68,7 +68,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    field = f"image.properties.{name}"
+    field = f"build.image.properties.{name}"
     if len(value) > VALUE_LENGTH:
         raise faults.refusal(
             field,

@@ -42,7 +42,8 @@ class Request:
             if name not in readers:
                 known = ", ".join(sorted(readers)) or "none"
                 raise faults.refusal(
-                    name, f"no such query parameter; known here: {known}"
+                    faults.shortened(name),
+                    f"no such query parameter; known here: {known}",
                 )
             if not isinstance(text, str):
                 raise faults.refusal(name, "given more than once")
@@ -108,7 +109,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if key in found:
             # Which of the two counts would be a matter of taste, and two
             # readers may have two tastes.
-            raise faults.refusal(key, "given more than once in the body")
+            raise faults.refusal(
+                faults.shortened(key), "given more than once in the body"
+            )
         found[key] = value
     return found
 

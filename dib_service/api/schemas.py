@@ -127,7 +127,7 @@ def _refusal(error: exceptions.ValidationError) -> Exception:
         known = schema.get("properties", {})
         extra = min(set(instance) - set(known))
         return faults.refusal(
-            f"{field}.{extra}".removeprefix("body."),
+            f"{field}.{faults.shortened(extra)}".removeprefix("body."),
             f"no such field; known here: {', '.join(sorted(known))}",
         )
     if rule == "required":
@@ -135,7 +135,11 @@ def _refusal(error: exceptions.ValidationError) -> Exception:
         return faults.refusal(
             f"{field}.{missing}".removeprefix("body."), "is required"
         )
-    return faults.refusal(field, _expected(schema), value=error.instance)
+    # A whole list or object would say little, and may hold a secret.
+    plain = isinstance(instance, str | int | float)
+    return faults.refusal(
+        field, _expected(schema), value=instance if plain else None
+    )
 
 
 def _expected(schema: Schema) -> str:
@@ -154,5 +158,5 @@ def _field(path: Iterable[str | int]) -> str:
         if isinstance(step, int):
             words += f"[{step}]"
         else:
-            words += f".{faults.shortened(step)[1:-1]}"
+            words += f".{faults.shortened(step)}"
     return words.removeprefix(".") or "body"

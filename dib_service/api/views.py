@@ -16,8 +16,10 @@ GIB = 2**30
 Linker = Callable[[str], str]
 
 
-def build(row: Build, link: Linker) -> dict[str, Any]:
-    """A build as lists show it."""
+def build(
+    row: Build, link: Linker, *, image_ids: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A build as lists show it, with the images that it became."""
     wanted = row.wanted
     return {
         "id": row.id,
@@ -42,6 +44,7 @@ def build(row: Build, link: Linker) -> dict[str, Any]:
         "ended_at": moment(row.ended_at),
         "epoch": row.epoch,
         "cancel_requested": row.cancel_requested,
+        "image_ids": list(image_ids),
         "fault": dict(row.fault) if row.fault else None,
         "links": [{"rel": "self", "href": link(f"/v1/builds/{row.id}")}],
     }
@@ -55,7 +58,12 @@ def build_in_full(
     The names of the builder hosts are for those who may see builders.
     """
     return {
-        **build(row, link),
+        **build(
+            row,
+            link,
+            image_ids=history.published([row.id]).get(row.id, ()),
+        ),
+        "phase": _phase(row),
         "resolved_elements": [
             {"name": name, "digest": digest}
             for name, digest in sorted(row.elements.items())
@@ -69,6 +77,14 @@ def build_in_full(
             publication(each) for each in history.publications(row.id)
         ],
     }
+
+
+def _phase(row: Build) -> str | None:
+    """Where a running build is, as it said last."""
+    if row.state not in ("building", "verifying"):
+        return None
+    facts = event_lib.last(row.id, row.epoch, "phase") or {}
+    return facts.get("phase")
 
 
 def attempt(row: history.Attempt, *, with_builder: bool) -> dict[str, Any]:

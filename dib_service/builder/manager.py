@@ -17,7 +17,7 @@ from oslo_log import log
 import oslo_messaging
 
 from dib_service import conf as conf_lib
-from dib_service import exception
+from dib_service import exception, rpc
 from dib_service.builder import child, leftovers, reporter, rpcapi
 from dib_service.builder import job as job_lib
 from dib_service.conductor import rpcapi as conductor_rpcapi
@@ -46,8 +46,8 @@ class Held:
 class BuilderService:
     """The builder of one host: ``start``, ``stop``, ``wait``.
 
-    Three threads: work (register, claim), heartbeat and fence; and one for
-    each build.
+    Four threads: bell, work (register, claim), heartbeat and fence; and one
+    for each build.
     """
 
     def __init__(
@@ -55,8 +55,10 @@ class BuilderService:
         conf: cfg.ConfigOpts,
         *,
         credential: tuple[str, str] | None = None,
-        conductor: Callable[[], conductor_rpcapi.ConductorAPI] | None = None,
-        transport: Callable[[], oslo_messaging.Transport] | None = None,
+        hide: Sequence[str] = (),
+        conductor: Callable[
+            [], conductor_rpcapi.ConductorAPI
+        ] = conductor_rpcapi.ConductorAPI,
     ) -> None:
         # Locks and clients come with start(): a service may be pickled.
         self._conf = conf
@@ -64,8 +66,8 @@ class BuilderService:
             conf.builder.id or "",
             conf.builder.secret or "",
         )
-        self._conductor_factory = conductor or conductor_rpcapi.ConductorAPI
-        self._transport_factory = transport
+        self._hide = tuple(hide)
+        self._conductor_factory = conductor
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -75,7 +77,7 @@ class BuilderService:
         """
         settings = self._conf.builder
         self._state = pathlib.Path(settings.state_path).resolve()
-        self._host = _host(self._conf, self._state)
+        self._host = _host(self._conf, self._state, self._hide)
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._owned = _owned(self._state)
         leftovers.clear(self._host.builds)
@@ -98,8 +100,8 @@ class BuilderService:
         self._registered = False
         self._claim_id: str | None = None
         self._claim_sent_at = 0.0
-        self._server = self._listen()
         self._threads = [
+            self._thread(self._listen),
             self._thread(self._work),
             self._thread(self._heartbeat),
             self._thread(self._fence),
@@ -119,17 +121,27 @@ class BuilderService:
         deadline = time.monotonic() + STOPPING_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if self._server is not None:
-            self._server.stop()
-            self._server.wait()
         self._owned.close()
 
-    def wake(self, context: Mapping[str, Any] | None = None) -> None:
-        """The bell: look for work now. Many rings are one."""
+    def wake(self) -> None:
+        """Ask now whether there is work, or a wish to cancel.
+
+        Many rings are one.
+        """
         self._woken.set()
         # What was rung for may be a wish to cancel, which only a heartbeat's
         # answer tells.
         self._renew.set()
+
+    def _listen(self) -> None:
+        """Hear the bell. With no broker, start() waits for one: we do not."""
+        server = rpc.server(
+            rpcapi.TOPIC, self._credential.builder_id, [Bell(self.wake)]
+        )
+        server.start()
+        self._stopping.wait()
+        server.stop()
+        server.wait()
 
     # Work: register, then claim.
 
@@ -143,6 +155,15 @@ class BuilderService:
             except exception.Unauthorized as exc:
                 self._registered = False
                 LOG.error("this builder's id and secret are refused: %s", exc)
+            except exception.StaleClaim as exc:
+                self._registered = False
+                LOG.error(
+                    "registering again; does another builder use the id of "
+                    "this one? %s",
+                    exc,
+                )
+            except child.Failed as exc:
+                LOG.error("the elements cannot be listed: %s", exc)
             except reporter.AWAY as exc:
                 LOG.warning("no conductor: %s", exc)
             except Exception:
@@ -230,7 +251,10 @@ class BuilderService:
             self._held[job.build_id] = held
         if self._stopping.is_set():
             job.end("stop")
-        self._threads.append(self._thread(lambda: self._attend(held)))
+        self._threads = [
+            *(thread for thread in self._threads if thread.is_alive()),
+            self._thread(lambda: self._attend(held)),
+        ]
         self._renew.set()
 
     def _attend(self, held: Held) -> None:
@@ -288,20 +312,6 @@ class BuilderService:
         with self._lock:
             return list(self._held.values())
 
-    def _listen(self) -> oslo_messaging.MessageHandlingServer | None:
-        if self._transport_factory is None:
-            return None
-        server = oslo_messaging.get_rpc_server(
-            self._transport_factory(),
-            oslo_messaging.Target(
-                topic=rpcapi.TOPIC, server=self._credential.builder_id
-            ),
-            [Bell(self.wake)],
-            executor="threading",
-        )
-        server.start()
-        return server
-
     def _thread(self, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=target, daemon=True)
         thread.start()
@@ -324,7 +334,9 @@ class Bell:
         self._ring()
 
 
-def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
+def _host(
+    conf: cfg.ConfigOpts, state: pathlib.Path, hide: Sequence[str]
+) -> job_lib.Host:
     settings = conf.builder
     return job_lib.Host(
         engine=tuple(shlex.split(settings.engine_command)),
@@ -332,7 +344,7 @@ def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
         builds=state / "builds",
         cache=pathlib.Path(settings.cache_path or state / "cache"),
         element_path=tuple(settings.element_path),
-        hidden=tuple(_hidden(conf, state)),
+        hidden=tuple(_hidden(conf, [str(state), *hide])),
         build_seconds=settings.build_timeout,
         upload_seconds=settings.upload_timeout,
         upload_pause=settings.upload_pause,
@@ -340,18 +352,18 @@ def _host(conf: cfg.ConfigOpts, state: pathlib.Path) -> job_lib.Host:
     )
 
 
-def _hidden(conf: cfg.ConfigOpts, state: pathlib.Path) -> list[str]:
-    """What no element may see, and is there."""
+def _hidden(conf: cfg.ConfigOpts, more: Sequence[str]) -> list[str]:
+    """What no element may see; it need not be there."""
     wanted = [
         *(conf.config_file or ()),
         *(conf.config_dir or ()),
         conf.log_dir,
         conf.log_file,
-        str(state),
+        *more,
         *conf.builder.hide,
     ]
-    found = (pathlib.Path(path).resolve() for path in wanted if path)
-    return list(dict.fromkeys(str(path) for path in found if path.exists()))
+    paths = (pathlib.Path(path).resolve() for path in wanted if path)
+    return list(dict.fromkeys(map(str, paths)))
 
 
 def _owned(state: pathlib.Path) -> TextIO:

@@ -117,7 +117,7 @@ class Reporter:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Whether all of it was taken, after at most so many seconds."""
+        """Wait so many seconds, at most; False if more time could help."""
         with self._changed:
             self._flushing = True
             self._changed.notify_all()
@@ -125,7 +125,7 @@ class Reporter:
                 lambda: self._empty() or self._closed.is_set(), seconds
             )
             self._flushing = False
-            return self._empty()
+            return self._empty() or self._closed.is_set()
 
     def close(self) -> None:
         """Say no more, whatever is still kept."""
@@ -213,6 +213,8 @@ def insist(
 ) -> bool:
     """Whether the conductor answered before ``stop`` was set.
 
+    What it calls malformed is not said again: that would be for ever.
+
     :raises StaleClaim: it answered that the lease is not ours.
     """
     pause = FIRST_PAUSE_SECONDS
@@ -223,6 +225,9 @@ def insist(
             return True
         except exception.StaleClaim:
             raise
+        except exception.BadRequest as exc:
+            LOG.error("%s: not taken: %s", about, exc)
+            return True
         except AWAY as exc:
             LOG.warning(
                 "%s: no conductor for %.0f s: %s",

@@ -11,8 +11,8 @@ from openstack import exceptions
 Answer = TypeVar("Answer")
 
 # What stands between us and the service says these, or the service itself
-# while something that it needs is away.
-OUTAGES = (502, 503, 504)
+# while something that it needs, such as its database, is away.
+OUTAGES = (500, 502, 503, 504)
 
 LONGEST_PAUSE = 10.0
 

@@ -80,6 +80,8 @@ class Build(resource.Resource):
     artefacts = resource.Body("artefacts", type=list)
     #: Images that the artefacts became.
     publications = resource.Body("publications", type=list)
+    #: The images that are there to be used.
+    image_ids = resource.Body("image_ids", type=list)
     #: Why the build failed.
     fault = resource.Body("fault", type=dict)
     #: True when somebody wants the build to stop.
@@ -95,16 +97,6 @@ class Build(resource.Resource):
     def ended(self) -> bool:
         """True when nothing about the build will change any more."""
         return self.state in ENDED
-
-    @property
-    def image_ids(self) -> list[str]:
-        """The images that are there to be used, each once."""
-        found = [
-            each["image_id"]
-            for each in self.publications or []
-            if each["state"] == "published"
-        ]
-        return list(dict.fromkeys(found))
 
 
 class Builder(resource.Resource):

@@ -7,29 +7,26 @@ import logging
 import signal
 import sys
 
-from cheroot import wsgi
-
 from dib_service import conf
-from dib_service.api import app
+from dib_service.api import server as api_server
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("dib_service.cmd.api")
 
 
 def main() -> int:
     """Serve until told to stop."""
     options = conf.load(sys.argv[1:], prog="dib-api")
-    server = wsgi.Server(
-        (options.api.host, options.api.port),
-        app.application(options),
-        numthreads=options.api.threads,
-        server_name="dib-api",
-    )
+    server = api_server.new_server(options)
     signal.signal(signal.SIGTERM, _interrupt)
-    LOG.info("dib-api listens on %s:%s", *server.bind_addr)
+    server.prepare()
+    # The port may have been 0: any that is free.
+    LOG.info("dib-api listens on %s:%s", *server.bind_addr[:2])
     try:
-        server.safe_start()
+        server.serve()
     except KeyboardInterrupt:
         LOG.info("dib-api stops")
+    finally:
+        server.stop()
     return 0
 
 

@@ -313,6 +313,8 @@ def unpacked(text: str) -> bytes:
         raise ValueError(str(error)) from error
     if len(data) > LOG_CHUNK_BYTES:
         raise ValueError(f"more than {LOG_CHUNK_BYTES} bytes of log")
+    if not inflate.eof:
+        raise ValueError("a chunk of log that is cut short")
     return data
 
 

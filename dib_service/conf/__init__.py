@@ -44,6 +44,13 @@ def load(
     :raises SystemExit: from ``--help``, ``--version`` and bad arguments.
     """
     log.register_options(CONF)
+    read(arguments, prog=prog)
+    log.setup(CONF, PROJECT)
+    return CONF
+
+
+def read(arguments: Sequence[str] = (), *, prog: str | None = None) -> None:
+    """Read ``arguments`` and the files, and leave logging as it is."""
     CONF(
         list(arguments),
         project=PROJECT,
@@ -51,8 +58,6 @@ def load(
         version=version(),
         default_config_files=_config_files(),
     )
-    log.setup(CONF, PROJECT)
-    return CONF
 
 
 def version() -> str:

@@ -34,7 +34,7 @@ def _build(options: argparse.Namespace) -> int:
             output_dir=options.output_dir.absolute(),
             workspace=options.workspace.absolute(),
             element_path=options.element_path,
-            cache_dir=options.cache_dir and options.cache_dir.absolute(),
+            cache_dir=options.cache_dir and options.cache_dir.resolve(),
             hidden=[path.absolute() for path in options.hide],
         ),
         _print,

@@ -19,6 +19,7 @@ from dib_service.engine import (
     nosync,
     output,
     tidy,
+    verify,
 )
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 
@@ -105,6 +106,8 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                     name=wanted.name,
                     output_dir=ctx.made,
                 )
+        with events.phase(ctx.say, "verify"):
+            verify.check(artefacts, layout, scratch=ctx.workspace / "image")
 
     _hand_over(
         artefacts,

@@ -176,7 +176,9 @@ def _floor(usage: Usage, limit: int | None) -> int:
     one_group = _inodes(GROUP, usage, limit)
     if limit is None or limit <= _ceiling(INODES_PER_GROUP):
         one_group = BLOCKS_PER_GROUP
-    return (-(-_wanted_inodes(usage) // one_group) - 1) * GROUP
+    full_groups = -(-_wanted_inodes(usage) // one_group) - 1
+    # The last group may be a piece of one.
+    return full_groups * GROUP + MiB
 
 
 def _wanted_inodes(usage: Usage) -> int:

@@ -33,7 +33,7 @@ class Found:
 def choose(
     wanted: spec.BuildSpec,
     path: Iterable[Path],
-    warn: Callable[[str], object] = str,
+    warn: Callable[[str], object],
 ) -> tuple[Found, ...]:
     """The elements that make the image, from the first place they are in.
 
@@ -56,7 +56,7 @@ def choose(
 
 
 def read(
-    path: Iterable[Path], warn: Callable[[str], object] = str
+    path: Iterable[Path], warn: Callable[[str], object]
 ) -> Mapping[str, Found]:
     """All elements of the directories in path; earlier ones win.
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 *elements.parse_path(os.environ.get("ELEMENTS_PATH", "")),
                 *elements.default_path(),
             ),
-            cache_dir=options.image_cache.absolute(),
+            cache_dir=options.image_cache.resolve(),
         ),
         _tell,
     )

@@ -15,7 +15,6 @@ from dib_service.engine import errors
 # <linux/loop.h>
 LOOP_CONFIGURE = 0x4C0A
 LOOP_CTL_GET_FREE = 0x4C82
-LO_FLAGS_READ_ONLY = 1
 LO_FLAGS_AUTOCLEAR = 4
 LOOP_MAJOR = 7
 
@@ -53,7 +52,6 @@ def loop_device(
     offset: int = 0,
     size: int = 0,
     block_size: int = 512,
-    read_only: bool = False,
 ) -> Iterator[LoopDevice]:
     """``size`` bytes of ``file`` from ``offset`` on (0: to its end).
 
@@ -62,10 +60,9 @@ def loop_device(
 
     :raises errors.LoopError: there is no loop device to be had.
     """
-    access = os.O_RDONLY if read_only else os.O_RDWR
-    backing = os.open(file, access | os.O_CLOEXEC)
+    backing = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     try:
-        device = _attached(backing, file, offset, size, block_size, read_only)
+        device = _attached(backing, file, offset, size, block_size)
     finally:
         # The kernel holds the file by itself from here on.
         os.close(backing)
@@ -107,24 +104,16 @@ class _Config(ctypes.Structure):
 
 
 def _attached(
-    backing: int,
-    file: Path,
-    offset: int,
-    size: int,
-    block_size: int,
-    read_only: bool,
+    backing: int, file: Path, offset: int, size: int, block_size: int
 ) -> LoopDevice:
     config = _Config(fd=backing, block_size=block_size)
     config.info.lo_offset = offset
     config.info.lo_sizelimit = size
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR
-    if read_only:
-        config.info.lo_flags |= LO_FLAGS_READ_ONLY
     config.info.lo_file_name = os.fsencode(file)[:63]
-    access = os.O_RDONLY if read_only else os.O_RDWR
     for _ in range(ATTEMPTS):
         path = _node(_free_number())
-        fd = os.open(path, access | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             # One call that takes the device and marks it for its end: with
             # LOOP_SET_FD first and the flag after it, a kill between the

@@ -74,6 +74,8 @@ def unmount(target: Path) -> None:
                     f"{exc.stderr.strip()}",
                     path=str(target),
                 ) from exc
+            # Something that a hook left running sits in it.
+            process.end_all()
             time.sleep(0.1)
         else:
             return

@@ -35,7 +35,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     deadline: float | None = None,
-    on_stderr: Callable[[str], object] = str,
+    on_stderr: Callable[[str], object] | None = None,
 ) -> str:
     """What the program wrote to stdout; ``deadline`` is in seconds.
 
@@ -128,6 +128,13 @@ def end_rooted(root: Path) -> None:
         time.sleep(0.05)
 
 
+def end_all() -> None:
+    """As process 1, end every other process: what hooks left running."""
+    if os.getpid() == 1:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+
+
 def _popen(
     words: Sequence[Word],
     env: Mapping[str, str] | None,
@@ -180,7 +187,9 @@ def _attend(
             _pump(selector, pidfd, started, deadline)
         # Only now is the pid given back, so that the group which is ended
         # below cannot be somebody else's.
-        return child.wait()
+        code = child.wait()
+        _reap_orphans()
+        return code
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -228,7 +237,7 @@ def _pump(
 class _Lines:
     """Cuts bytes into lines and remembers the last of them."""
 
-    def __init__(self, on_line: Callable[[str], object]) -> None:
+    def __init__(self, on_line: Callable[[str], object] | None) -> None:
         self.last: deque[str] = deque(maxlen=errors.LAST_LINES)
         self._on_line = on_line
         self._rest = b""
@@ -249,7 +258,17 @@ class _Lines:
     def _say(self, line: bytes) -> None:
         text = _text(line.rstrip(b"\r"))
         self.last.append(text)
-        self._on_line(text)
+        if self._on_line:
+            self._on_line(text)
+
+
+def _reap_orphans() -> None:
+    """As process 1, bury those whose parents have gone."""
+    if os.getpid() != 1:
+        return
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _rooted(root: Path) -> list[int]:

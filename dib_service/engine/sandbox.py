@@ -21,6 +21,7 @@ CLONE_NEWNS, CLONE_NEWUTS = 0x00020000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWPID = 0x08000000, 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 4096, 8192, 16384, 1 << 18
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 
 # What a build has no business to read on the machine that runs it.
@@ -69,14 +70,17 @@ def end_with_parent() -> None:
 def enclose(
     *, hidden: Iterable[Path], shown: Iterable[Path], temporary: Path
 ) -> None:
-    """Leave the host's namespaces; what is hidden is out of sight for good.
+    """Leave the host's namespaces, with what is hidden out of sight.
 
     ``shown`` stays where it is even if it lies in something hidden.
-    ``temporary`` becomes /tmp and /var/tmp.
+    ``temporary`` becomes /tmp and /var/tmp. This keeps a build from what it
+    has no business with; it is no wall against a root that means harm,
+    who may unmount what covers a path or make a node for the host's disk.
     """
     _call("unshare", CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
     _call("sethostname", b"localhost", len(b"localhost"))
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
+    _detach("/proc")
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     with _held(shown) as held, _held([temporary]) as [(_, ours)]:
         for directory in ("/tmp", "/var/tmp"):  # noqa: S108
@@ -150,8 +154,16 @@ def _private_devices() -> None:
         *("devpts", str(made / "pts"), "devpts", MS_NOSUID | MS_NOEXEC),
         "newinstance,gid=5,mode=620,ptmxmode=666",
     )
+    _detach("/dev")
     _mount(str(made), "/dev", None, MS_MOVE)
     made.rmdir()
+
+
+def _detach(place: str) -> None:
+    """Take the host's mounts away, so that nobody finds them underneath."""
+    # Lazily, for once: nothing is written back, and ours come at once.
+    with contextlib.suppress(errors.SandboxError):
+        _call("umount2", place.encode(), MNT_DETACH)
 
 
 def _node(path: Path, kind: int, number: tuple[int, int], mode: int) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import shutil
 import signal
 import sys
+import traceback
 from types import FrameType
 
 from dib_service.engine import (
+    cgroup,
     errors,
     events,
     process,
@@ -61,43 +63,54 @@ def run(job: Job, tell: Tell) -> int:
     """Build in a sandbox, telling each event; the exit code."""
     relay = _Relay(tell)
     try:
-        job.output_dir.mkdir(parents=True, exist_ok=True)
-        if job.cache_dir:
-            job.cache_dir.mkdir(parents=True, exist_ok=True)
-        with workspace.workspace(job.workspace) as space:
-            _populate(space.path)
-            inner = _Inner(job.to_json(space.path))
-            space.depends_on(inner.pid)
-            with inner.ended_by_signals():
-                relay.copy(inner.output)
-                code = inner.wait()
-            if code == 0:
-                _deliver(space.path / "out", job.output_dir)
-                relay.release()
-        if code not in (0, 1) or (code == 1 and not relay.faulted):
-            raise errors.Stopped if inner.stopped else errors.Died(code)
+        return _run(job, relay)
     except errors.EngineError as exc:
         relay.fault(exc)
-        return 1
     except OSError as exc:
         relay.fault(errors.of_os(exc))
-        return 1
+    except Exception as exc:
+        traceback.print_exc()
+        relay.fault(errors.Internal(f"{type(exc).__name__}: {exc}"))
+    return 1
+
+
+def _run(job: Job, relay: "_Relay") -> int:
+    job.output_dir.mkdir(parents=True, exist_ok=True)
+    if job.cache_dir:
+        job.cache_dir.mkdir(parents=True, exist_ok=True)
+    with (
+        cgroup.group() as group,
+        workspace.workspace(job.workspace, also=group.end) as space,
+    ):
+        _populate(space.path)
+        inner = _Inner(job.to_json(space.path), group)
+        space.depends_on(inner.pid)
+        with inner.ended_by_signals():
+            relay.copy(inner.output)
+            code = inner.wait()
+        if code == 0:
+            _deliver(space.path / "out", job.output_dir)
+            relay.release()
+    if code not in (0, 1) or (code == 1 and not relay.faulted):
+        raise errors.Stopped if inner.stopped else errors.Died(code)
     return code
 
 
 class _Inner:
     """Process 1 of the build's PID namespace."""
 
-    def __init__(self, job: bytes) -> None:
+    def __init__(self, job: bytes, group: cgroup.Group) -> None:
         self.stopped = False
         sandbox.unshare_pids()
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_inner(theirs_in, theirs_out)
+            _become_inner(theirs_in, theirs_out, group)
         os.close(theirs_in)
         os.close(theirs_out)
+        # A number could be somebody else's by the time that we use it.
+        self._pidfd = os.pidfd_open(self.pid)
         self.output = ours_out
         # Stays open: that it closes is how the inner one learns that we
         # ended before it could ask the kernel to tell it.
@@ -108,8 +121,8 @@ class _Inner:
     def wait(self) -> int:
         """Its exit code, negative for a signal."""
         _, status = os.waitpid(self.pid, 0)
-        os.close(self._input)
-        os.close(self.output)
+        for descriptor in (self._input, self.output, self._pidfd):
+            os.close(descriptor)
         return os.waitstatus_to_exitcode(status)
 
     @contextlib.contextmanager
@@ -133,11 +146,16 @@ class _Inner:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
-        os.kill(self.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
     def _kill(self, number: int = 0, frame: FrameType | None = None) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        # It may have ended, or be buried already.
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._pidfd, number)
 
 
 class _Relay:
@@ -155,7 +173,7 @@ class _Relay:
         while data := os.read(source, 65536):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                self._pass_on(events.Event.from_json(line.decode()))
+                self._pass_on(_event(line.decode(errors="backslashreplace")))
 
     def release(self) -> None:
         """Let go of what was held back."""
@@ -176,10 +194,21 @@ class _Relay:
             self._tell(event)
 
 
-def _become_inner(standard_in: int, standard_out: int) -> None:
+def _event(line: str) -> events.Event:
+    try:
+        return events.Event.from_json(line)
+    except ValueError:
+        # Some library of the inner one's had something to say.
+        return events.Event.now("line", text=line)
+
+
+def _become_inner(
+    standard_in: int, standard_out: int, group: cgroup.Group
+) -> None:
     """Replace this process by a fresh interpreter that knows nothing."""
     try:
         sandbox.end_with_parent()
+        group.join()
         os.setsid()
         os.chdir("/")
         os.dup2(standard_in, 0)

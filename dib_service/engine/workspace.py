@@ -1,6 +1,6 @@
 """A directory that is gone afterwards, whoever is killed meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import fcntl
 import os
@@ -21,10 +21,12 @@ class Workspace:
     Being locked is what keeps another engine from reclaiming it.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(
+        self, path: Path, lock: int, also: Callable[[], None]
+    ) -> None:
         self.path = path
         self._lock = lock
-        self._pipe, self._janitor = _start_janitor(path, lock)
+        self._pipe, self._janitor = _start_janitor(path, lock, also)
 
     def depends_on(self, pid: int) -> None:
         """Let the janitor wait for pid, should it have to clean."""
@@ -44,8 +46,13 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def workspace(parent: Path) -> Iterator[Workspace]:
-    """A new directory in parent; what dead engines left there goes first."""
+def workspace(
+    parent: Path, *, also: Callable[[], None]
+) -> Iterator[Workspace]:
+    """A new directory in parent; what dead engines left there goes first.
+
+    ``also`` is done, besides removing it, if we are killed.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     parent = parent.resolve()
     with _locked(parent):
@@ -56,7 +63,7 @@ def workspace(parent: Path) -> Iterator[Workspace]:
         with contextlib.suppress(errors.MountError):
             remove(other)
         os.close(descriptor)
-    made = Workspace(path, lock)
+    made = Workspace(path, lock, also)
     try:
         yield made
     finally:
@@ -105,7 +112,9 @@ def _lock(path: Path, flags: int = 0) -> int:
     return descriptor
 
 
-def _start_janitor(path: Path, lock: int) -> tuple[int, int]:
+def _start_janitor(
+    path: Path, lock: int, also: Callable[[], None]
+) -> tuple[int, int]:
     """A process that cleans up if we cannot; the pipe that it listens to."""
     ears, mouth = os.pipe()
     pid = os.fork()
@@ -114,7 +123,7 @@ def _start_janitor(path: Path, lock: int) -> tuple[int, int]:
         return mouth, pid
     try:
         _keep_only(ears, lock)
-        _clean_up_after(path, ears)
+        _clean_up_after(path, ears, also)
     finally:
         os._exit(0)
 
@@ -134,7 +143,7 @@ def _keep_only(ears: int, lock: int) -> None:
     os.closerange(kept[1] + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _clean_up_after(path: Path, ears: int) -> None:
+def _clean_up_after(path: Path, ears: int, also: Callable[[], None]) -> None:
     with os.fdopen(ears) as lines:
         told = lines.read().split()
     if "done" in told:
@@ -143,4 +152,5 @@ def _clean_up_after(path: Path, ears: int) -> None:
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(int(pid))
             select.select([descriptor], [], [])
+    also()
     remove(path)

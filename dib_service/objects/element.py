@@ -49,6 +49,47 @@ def registered() -> Mapping[str, catalogue.Element]:
         }
 
 
+def held_by(builder_id: str) -> Mapping[str, catalogue.Element]:
+    """The elements that one builder has, by name."""
+    query = (
+        sa.select(ELEMENTS.c.name, ELEMENTS.c.description)
+        .join(
+            HOLDINGS,
+            sa.and_(
+                HOLDINGS.c.name == ELEMENTS.c.name,
+                HOLDINGS.c.digest == ELEMENTS.c.digest,
+            ),
+        )
+        .where(HOLDINGS.c.builder_uuid == builder_id)
+    )
+    with db.reader() as connection:
+        return {
+            name: catalogue.Element.from_dict(description)
+            for name, description in connection.execute(query)
+        }
+
+
+def holders(elements: Mapping[str, str]) -> frozenset[str]:
+    """The ids of builders that have all of ``{name: digest}``."""
+    query = (
+        sa.select(HOLDINGS.c.builder_uuid)
+        .where(
+            sa.or_(
+                *(
+                    sa.and_(
+                        HOLDINGS.c.name == name, HOLDINGS.c.digest == digest
+                    )
+                    for name, digest in elements.items()
+                )
+            )
+        )
+        .group_by(HOLDINGS.c.builder_uuid)
+        .having(sa.func.count() == len(elements))
+    )
+    with db.reader() as connection:
+        return frozenset(connection.scalars(query))
+
+
 def unknown(elements: Mapping[str, str]) -> Sequence[str]:
     """Digests, of ``{name: digest}``, that nothing is stored about yet."""
     query = sa.select(ELEMENTS.c.name, ELEMENTS.c.digest).where(

@@ -104,6 +104,22 @@ def publications(build_id: str) -> Sequence[Publication]:
     return _read(query, Publication)
 
 
+def published(build_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """The images that builds became, by build; no row for one without."""
+    table = models.PUBLICATIONS
+    query = (
+        sa.select(table.c.build_uuid, table.c.image_id)
+        .where(table.c.build_uuid.in_(build_ids))
+        .where(table.c.state == "published")
+        .order_by(table.c.target, table.c.format)
+    )
+    found: dict[str, list[str]] = {}
+    with db.reader() as connection:
+        for build_id, image_id in connection.execute(query):
+            found.setdefault(build_id, []).append(image_id)
+    return found
+
+
 def _last_epoch(build_id: str) -> sa.ScalarSelect[Any]:
     builds = models.BUILDS
     return (

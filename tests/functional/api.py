@@ -8,6 +8,7 @@ from typing import Any
 import fixtures
 from gabbi import fixture
 from keystoneauth1 import fixture as keystoneauth_fixture
+from keystonemiddleware import auth_token
 from keystonemiddleware import fixture as auth_token_fixture
 from oslo_config import fixture as config_fixture
 import sqlalchemy as sa
@@ -89,6 +90,12 @@ class Guarded(Service):
     def start_fixture(self) -> None:
         super().start_fixture()
         self.config.config(group="api", auth_strategy="keystone")
+        for group, options in auth_token.list_opts():
+            self.config.register_opts(options, group=group)
+        self.config.config(
+            group="keystone_authtoken",
+            www_authenticate_uri="http://keystone.test/v3",
+        )
         keystone = self.database.useFixture(
             auth_token_fixture.AuthTokenFixture()
         )
@@ -126,8 +133,8 @@ class Builds(Service):
         for state in ("queued", "building", "complete", "failed"):
             remember(state, new_build("mine", state=state))
         change(os.environ["BUILDING"], epoch=1, lease_expires_at=2.0**33)
-        complete = os.environ["COMPLETE"]
-        add_history(complete)
+        add_events(os.environ["BUILDING"])
+        add_history(os.environ["COMPLETE"])
         remember("other", new_build("theirs", state="complete"))
         remember("other_queued", new_build("theirs"))
         remember("decided", new_build("mine", state="publishing"))
@@ -244,6 +251,12 @@ def add_history(build_id: str) -> None:
         state="published",
         updated_at=1.5,
     )
+    add_events(build_id)
+    log.append(build_id, 1, 0, LOG)
+
+
+def add_events(build_id: str) -> None:
+    """Three events of the first attempt."""
     for sequence, facts in enumerate(
         (
             {"phase": "root.d", "state": "start"},
@@ -253,13 +266,13 @@ def add_history(build_id: str) -> None:
     ):
         add(
             models.EVENTS,
-            **same,
+            build_uuid=build_id,
+            epoch=1,
             sequence=sequence,
             kind="phase",
             facts=facts,
             time=float(sequence),
         )
-    log.append(build_id, 1, 0, LOG)
 
 
 def add(table: sa.Table, **values: Any) -> None:

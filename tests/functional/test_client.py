@@ -20,6 +20,7 @@ from dib_service import conf
 from dib_service.api import app
 from tests.functional import api
 
+IMAGE = "11111111-1111-4111-8111-111111111111"
 NO_SUCH = "00000000-0000-4000-8000-000000000000"
 
 
@@ -36,22 +37,22 @@ def own_logging() -> Iterator[None]:
 
 
 class TestOpenstackCommand(unittest.TestCase):
-    """One API on a port of its own, for all tests: each makes its builds."""
+    """Each test has an API of its own, on a port of its own."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.service = api.Builds()
-        cls.service.start_fixture()
-        cls.addClassCleanup(cls.service.stop_fixture)
-        cls.server = wsgi.Server(
+    def setUp(self) -> None:
+        super().setUp()
+        self.service = api.Builds()
+        self.service.start_fixture()
+        self.addCleanup(self.service.stop_fixture)
+        server = wsgi.Server(
             ("127.0.0.1", 0), app.application(conf.CONF), numthreads=2
         )
-        cls.server.prepare()
-        thread = threading.Thread(target=cls.server.serve, daemon=True)
+        server.prepare()
+        thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
-        cls.addClassCleanup(thread.join)
-        cls.addClassCleanup(cls.server.stop)
-        cls.url = "http://{}:{}".format(*cls.server.bind_addr)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.stop)
+        self.url = "http://{}:{}".format(*server.bind_addr)
 
     def openstack(
         self, *words: str, status: int = 0, version: str = "1"
@@ -130,16 +131,15 @@ class TestOpenstackCommand(unittest.TestCase):
         self.openstack("build", "show", made["id"], status=1)
 
     def test_a_list_of_all_projects_goes_over_its_pages(self):
-        config = self.service.config
-        config.config(group="api", max_limit=2)
-        self.addCleanup(config.config, group="api", max_limit=1000)
+        self.service.config.config(group="api", max_limit=2)
         rows = self.json("build", "list", "--all-projects")
         self.assertGreaterEqual(len(rows), 7)
         ids = [row["ID"] for row in rows]
         self.assertEqual(len(ids), len(set(ids)))
         (row,) = (r for r in rows if r["ID"] == os.environ["COMPLETE"])
         self.assertEqual(
-            ("mine-complete", "complete"), (row["Name"], row["State"])
+            ("mine-complete", "complete", [IMAGE]),
+            (row["Name"], row["State"], row["Image IDs"]),
         )
 
     def test_a_list_can_be_narrowed(self):
@@ -151,9 +151,7 @@ class TestOpenstackCommand(unittest.TestCase):
 
     def test_a_complete_build_names_its_image(self):
         shown = self.json("build", "show", os.environ["COMPLETE"])
-        self.assertEqual(
-            ["11111111-1111-4111-8111-111111111111"], shown["image_ids"]
-        )
+        self.assertEqual([IMAGE], shown["image_ids"])
         self.assertEqual("builder-1", shown["attempts"][0]["builder_name"])
         self.assertEqual("qcow2", shown["artefacts"][0]["format"])
 

@@ -68,33 +68,17 @@ class ServiceCase(unittest.TestCase):
         cls.addClassCleanup(process.stop)
         process.start()
         cls.service.wait_until_ready(process)
-        cls.wait_for_elements("tiny")
+        wait_for_elements(cls.cloud, "tiny")
 
     @classmethod
     def api(cls, user: str = "demo") -> adapter.Adapter:
         """The service as that user's programs see it; no call raises."""
-        return adapter.Adapter(
-            cls.connect(user).session,
-            service_type="image-build",
-            interface="public",
-            raise_exc=False,
-        )
+        return api_of(cls.cloud, user)
 
     @classmethod
     def connect(cls, user: str = "demo") -> openstack.connection.Connection:
         """The cloud as that user sees it."""
         return cls.cloud.account(user).connect()
-
-    @classmethod
-    def wait_for_elements(cls, *names: str) -> None:
-        """Return once a builder has registered these."""
-        api = cls.api()
-
-        def registered() -> bool:
-            rows = api.get("/v1/elements").json().get("elements", [])
-            return set(names) <= {row["name"] for row in rows}
-
-        wait(registered, seconds=60, what=f"elements {names}")
 
     def create(self, user: str = "demo", **wanted: Any) -> str:
         """The id of a new build."""
@@ -204,6 +188,27 @@ class ServiceCase(unittest.TestCase):
         said = f"{done.stdout}\n{done.stderr}"
         self.assertEqual(status, done.returncode, f"{words}: {said}")
         return json.loads(done.stdout) if "json" in words else said
+
+
+def api_of(cloud: Cloud, user: str = "demo") -> adapter.Adapter:
+    """The image-build service for that user; no call raises."""
+    return adapter.Adapter(
+        cloud.account(user).connect().session,
+        service_type="image-build",
+        interface="public",
+        raise_exc=False,
+    )
+
+
+def wait_for_elements(cloud: Cloud, *names: str) -> None:
+    """Return once a builder has registered these."""
+    api = api_of(cloud)
+
+    def registered() -> bool:
+        rows = api.get("/v1/elements").json().get("elements", [])
+        return set(names) <= {row["name"] for row in rows}
+
+    wait(registered, seconds=60, what=f"elements {names}")
 
 
 def processes(word: str) -> list[int]:

@@ -45,7 +45,7 @@ class ProcessesTest(service_case.ServiceCase):
             cls.addClassCleanup(process.stop)
             process.start()
         cls.service.wait_until_ready(cls.processes["dib-api"])
-        cls.wait_for_elements("tiny")
+        service_case.wait_for_elements(cls.cloud, "tiny")
 
     def test_a_build_runs_to_its_end(self) -> None:
         build = self.assert_complete(self.create(**service_case.TINY))
@@ -168,7 +168,7 @@ class ProcessesTest(service_case.ServiceCase):
 class KilledBuilderTest(service_case.ServiceCase):
     """The whole service in one process, killed in the middle of a build."""
 
-    changes = {
+    changes: ClassVar = {
         "conductor": {
             "lease_seconds": 6,
             "retry_delay": 1,

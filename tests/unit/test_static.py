@@ -1,5 +1,6 @@
 """What the linters say of the whole tree; no finding is let through."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -76,5 +77,5 @@ def _is_shell(path: pathlib.Path) -> bool:
 
 
 def _path() -> str:
-    """This interpreter's programs, then the system's."""
-    return f"{pathlib.Path(sys.executable).parent}:/usr/bin:/bin"
+    """This interpreter's programs, then what the caller has."""
+    return f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -70,10 +70,11 @@ class Service:
         said = self.manage("builder", "enrol", name, "--porcelain")
         builder_id, secret = said.split()
         sections = self._sections()
+        shared = ("DEFAULT", "oslo_messaging_rabbit", "messaging")
         _write(
             self.builder_file,
             {
-                "DEFAULT": sections.get("DEFAULT", {}),
+                **{name: sections.get(name, {}) for name in shared},
                 "builder": {
                     **sections["builder"],
                     "id": builder_id,

@@ -8,7 +8,7 @@ from dib_service.api import asked, faults, paging, schemas, views
 from dib_service.api.request import Request, Response
 from dib_service.conductor import rpcapi
 from dib_service.objects import build as build_lib
-from dib_service.objects import event, log
+from dib_service.objects import event, history, log
 from dib_service.objects.build import Build
 from dib_service.policies import build as rules
 from dib_service.policies import builder as builder_rules
@@ -48,6 +48,7 @@ def index(req: Request) -> Response:
         raise faults.refusal(
             "marker", "names no build of this list", value=query["marker"]
         ) from exc
+    images = history.published([row.id for row in rows])
     return Response(
         paging.page(
             req,
@@ -55,7 +56,9 @@ def index(req: Request) -> Response:
             rows,
             limit=limit,
             marker=lambda row: row.id,
-            view=lambda row: views.build(row, req.link),
+            view=lambda row: views.build(
+                row, req.link, image_ids=images.get(row.id, ())
+            ),
         )
     )
 

@@ -1,12 +1,16 @@
 """A Glance on loopback that can be told to misbehave."""
 
 from collections import deque
+from collections.abc import Callable
 import hashlib
 import http.server
 import json
 import threading
 import time
 from typing import Any
+import urllib.parse
+
+STAGING = "staging-project"
 
 
 class FakeGlance:
@@ -27,9 +31,10 @@ class FakeGlance:
         self.hanging = threading.Event()
         self._released = threading.Event()
         self._server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), _handler(self)
+            ("127.0.0.1", 0), Handler
         )
         self._server.daemon_threads = True
+        self._server.glance = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
@@ -64,94 +69,134 @@ class FakeGlance:
         self._released.wait(60)
 
 
-def _handler(glance: FakeGlance) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
+class Handler(http.server.BaseHTTPRequestHandler):
+    """What Glance answers, as far as anybody here asks."""
 
-        def do_POST(self) -> None:
-            body = json.loads(self._body())
-            if self._misbehaves():
-                return
-            image_id = body["id"]
-            if image_id in glance.images or image_id in glance.deleted:
-                self._answer(409)
-                return
-            glance.images[image_id] = {
-                **body,
-                "status": "queued",
-                "size": None,
-                "owner": "staging",
-            }
-            self._answer(201, glance.images[image_id])
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
 
-        def do_GET(self) -> None:
-            if self._misbehaves():
-                return
-            image = glance.images.get(self.path.split("/")[3])
-            self._answer(200 if image else 404, image)
+    @property
+    def glance(self) -> FakeGlance:
+        found: FakeGlance = self.server.glance  # type: ignore[attr-defined]
+        return found
 
-        def do_PUT(self) -> None:
-            image = glance.images.get(self.path.split("/")[3])
-            if glance.faults and glance.faults[0][1] == 413:
-                # As a real one: it has seen the header and wants no more.
-                self.close_connection = True
-                self._misbehaves()
-                return
-            if image is None or image["status"] != "queued":
-                self._body()
-                self._answer(404 if image is None else 409)
-                return
-            image["status"] = "saving"
-            data = self._body()
-            length = int(self.headers["Content-Length"])
-            if len(data) < length or self._misbehaves():
-                image["status"] = "queued"
-                return
-            if glance.corrupt:
-                data = b"?" + data[1:]
-            glance.data[image["id"]] = data
-            image.update(
-                status="active",
-                size=len(data),
-                os_hash_algo="sha512",
-                os_hash_value=hashlib.sha512(data).hexdigest(),
-            )
-            self._answer(204)
+    @property
+    def image_id(self) -> str:
+        return self.path.split("/")[3]
 
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers["Content-Length"]))
+    def do_POST(self) -> None:
+        body = json.loads(self._body())
+        if self._misbehaves():
+            return
+        image_id = body["id"]
+        if image_id in self.glance.images or image_id in self.glance.deleted:
+            self._answer(409)
+            return
+        self.glance.images[image_id] = {
+            **body,
+            "status": "queued",
+            "size": None,
+            "owner": STAGING,
+        }
+        self._answer(201, self.glance.images[image_id])
 
-        def _misbehaves(self) -> bool:
-            glance.requests.append((self.command, self.path))
-            token = self.headers.get("X-Auth-Token")
-            if glance.tokens is not None and token not in glance.tokens:
-                self._answer(401)
-                return True
-            fault = glance.fault_for(self.command)
-            if fault is None:
-                return False
-            if fault == "hang":
-                glance.hang()
-            elif fault:
-                self._answer(fault)
-            self.close_connection = True
+    def do_GET(self) -> None:
+        if self._misbehaves():
+            return
+        url = urllib.parse.urlsplit(self.path)
+        if url.path == "/v2/images":
+            asked = urllib.parse.parse_qs(url.query)
+            hidden = asked["os_hidden"] == ["true"]
+            found = [
+                image
+                for image in self.glance.images.values()
+                if image["owner"] in asked["owner"]
+                and image["os_hidden"] == hidden
+            ]
+            self._answer(200, {"images": found})
+            return
+        image = self.glance.images.get(self.image_id)
+        self._answer(200 if image else 404, image)
+
+    def do_PATCH(self) -> None:
+        changes = json.loads(self._body())
+        if self._misbehaves():
+            return
+        image = self.glance.images.get(self.image_id)
+        if image is not None:
+            for change in changes:
+                image[change["path"].removeprefix("/")] = change["value"]
+        self._answer(200 if image else 404, image)
+
+    def do_DELETE(self) -> None:
+        if self._misbehaves():
+            return
+        image = self.glance.images.pop(self.image_id, None)
+        self.glance.data.pop(self.image_id, None)
+        self.glance.deleted.add(self.image_id)
+        self._answer(204 if image else 404)
+
+    def do_PUT(self) -> None:
+        glance = self.glance
+        image = glance.images.get(self.image_id)
+        if glance.faults and glance.faults[0] == ("PUT", 413):
+            # As a real one: it has seen the header and wants no more.
+            self._misbehaves()
+            return
+        if image is None or image["status"] != "queued":
+            self._body()
+            self._answer(404 if image is None else 409)
+            return
+        image["status"] = "saving"
+        data = self._body()
+        length = int(self.headers["Content-Length"])
+        if len(data) < length or self._misbehaves():
+            image["status"] = "queued"
+            return
+        if glance.corrupt:
+            data = b"?" + data[1:]
+        glance.data[image["id"]] = data
+        image.update(
+            status="active",
+            size=len(data),
+            os_hash_algo="sha512",
+            os_hash_value=hashlib.sha512(data).hexdigest(),
+        )
+        self._answer(204)
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _misbehaves(self) -> bool:
+        glance = self.glance
+        glance.requests.append((self.command, self.path))
+        token = self.headers.get("X-Auth-Token")
+        if glance.tokens is not None and token not in glance.tokens:
+            self._answer(401)
             return True
+        fault = glance.fault_for(self.command)
+        if fault is None:
+            return False
+        if fault == "hang":
+            glance.hang()
+        elif fault:
+            self._answer(fault)
+        self.close_connection = True
+        return True
 
-        def _answer(self, status: int, body: Any = None) -> None:
-            data = json.dumps(body).encode() if body is not None else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def _answer(self, status: int, body: Any = None) -> None:
+        data = json.dumps(body).encode() if body is not None else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
-    return Handler
 
-
-def wait_until(true: Any, *, seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], Any], *, seconds: float = 15.0) -> None:
     """Return as soon as it is; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {true}")
+            raise AssertionError(f"not within {seconds} s")
         time.sleep(0.01)

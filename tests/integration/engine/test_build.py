@@ -75,7 +75,7 @@ class Build(tiny.TinyBuild):
             ran,
         )
         self.assertEqual(
-            ["resolve", *phases[:7], "disk", *phases[7:], "output"],
+            ["resolve", *phases[:7], "disk", *phases[7:], "output", "verify"],
             [
                 event["phase"]
                 for event in built.of_kind("phase")

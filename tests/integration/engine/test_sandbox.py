@@ -157,6 +157,18 @@ class Ending(tiny.TinyBuild):
         self.assertEqual("died", running.fault["code"])
         self.wait_until_nothing_is_left()
 
+    def test_what_a_hook_leaves_in_the_tree_holds_nothing_up(self):
+        for phase in ("extra-data.d", "post-install.d", "cleanup.d"):
+            with self.subTest(phase):
+                stays = "cd $TMP_MOUNT_PATH/var || cd /var\nsleep 600 & disown"
+                self.element("stays", {f"{phase}/10-x": stays})
+                built = self.build("stays")
+                self.assertEqual(0, built.code, built.events[-9:])
+                self.assert_nothing_is_left()
+                subprocess.run(
+                    ["rm", "-r", self.elements / "stays"], check=True
+                )
+
     def test_what_a_dead_engine_left_is_reclaimed(self):
         left = self.workspace / "dib-engine-left"
         (left / "build").mkdir(parents=True)

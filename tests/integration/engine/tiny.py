@@ -44,6 +44,7 @@ class TinyBuild(unittest.TestCase):
         self.elements = self.place / "elements"
         self.output = self.place / "output"
         self.workspace = self.place / "workspace"
+        self.pids = []
         self.element("base", {})
         self.element(
             "tiny",
@@ -68,7 +69,7 @@ class TinyBuild(unittest.TestCase):
         described = self.place / "spec.json"
         spec = {"version": 1, "elements": ["tiny", *names], **spec}
         described.write_text(json.dumps(spec))
-        return Running(
+        running = Running(
             [
                 *(sys.executable, "-m", "dib_service.engine", "build"),
                 described,
@@ -78,6 +79,8 @@ class TinyBuild(unittest.TestCase):
                 *options,
             ]
         )
+        self.pids.append(running.process.pid)
+        return running
 
     def build(self, *names: str, **spec) -> "Running":
         """A build that has ended."""
@@ -103,10 +106,11 @@ class TinyBuild(unittest.TestCase):
             *(line for line in loops + mounts if mine in line),
             *(str(path) for path in self.workspace.glob("*")),
             *processes_with(mine),
+            *groups(self.pids),
         ]
 
     def wait_until_nothing_is_left(self):
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 60
         while self.left_over() and time.monotonic() < give_up:
             time.sleep(0.05)
         self.assert_nothing_is_left()
@@ -184,3 +188,12 @@ def processes_with(marker: str) -> list[str]:
         if marker.encode() in command + environment:
             found.append(f"{entry.name}: {command!r}")
     return found
+
+
+def groups(pids: list[int]) -> list[str]:
+    """The control groups of these engines, wherever the host has them."""
+    return [
+        str(path)
+        for pid in pids
+        for path in Path("/sys/fs/cgroup").glob(f"**/dib-engine-{pid}")
+    ]

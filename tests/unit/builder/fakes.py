@@ -11,9 +11,7 @@ from dib_service import exception
 from dib_service.builder import job
 from dib_service.conductor import rpcapi
 
-FAKE_ENGINE = (
-    pathlib.Path(__file__).parents[2] / "functional/flow/fake-engine"
-)
+FAKE_ENGINE = pathlib.Path(__file__).parents[2] / "functional/flow/fake-engine"
 
 
 class FakeConductor(rpcapi.ConductorAPI):

@@ -151,12 +151,14 @@ class JobTest(unittest.TestCase):
         self.assertIn("/nowhere/engine", str(fault))
 
     def test_an_artefact_elsewhere_is_not_taken(self):
-        for fake in ("elsewhere", "linked"):
-            with self.subTest(fake):
-                self.conductor.faults.clear()
-                self.run_one(fake)
-                self.fault()
-                self.assertEqual({}, self.glance.data)
+        self.run_one("elsewhere")
+        self.fault()
+        self.assertEqual({}, self.glance.data)
+
+    def test_a_link_to_a_file_elsewhere_is_not_taken(self):
+        self.run_one("linked")
+        self.fault()
+        self.assertEqual({}, self.glance.data)
 
     def test_a_silent_build_is_ended_in_time(self):
         self.run_one("stubborn", host={"build_seconds": 0.3})

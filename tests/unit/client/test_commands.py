@@ -18,10 +18,7 @@ class TestList(fake.CommandTestCase):
             name="web",
             state="complete",
             elements=["debian", "vm"],
-            publications=[
-                {"image_id": "img-1", "state": "published"},
-                {"image_id": "img-2", "state": "published"},
-            ],
+            image_ids=["img-1", "img-2"],
             created_at="2026-11-22T03:00:00Z",
         )
 

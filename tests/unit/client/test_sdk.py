@@ -95,17 +95,6 @@ class TestBuilds(fake.TestCase):
         list(self.client.builds(all_projects=True))
         self.assertEqual(["GET /v1/builds?all_projects=true"], self.api.asked)
 
-    def test_only_published_images_are_named_each_once(self):
-        build = sdk.Build(
-            publications=[
-                {"image_id": "old", "state": "deleted"},
-                {"image_id": "new", "state": "published"},
-                {"image_id": "new", "state": "published"},
-                {"image_id": "next", "state": "staged"},
-            ]
-        )
-        self.assertEqual(["new"], build.image_ids)
-
 
 class TestLogAndEvents(fake.TestCase):
     def test_log_bytes_come_as_they_are(self):

@@ -42,7 +42,7 @@ class WriteTest(testtools.TestCase):
         column = models.BUILDS.c.publish_failures
 
         def add(connection: sa.Connection) -> None:
-            count = connection.scalar(sa.select(column))
+            count = connection.scalar(sa.select(column).with_for_update())
             connection.execute(
                 sa.update(models.BUILDS)
                 .where(models.BUILDS.c.uuid == build.id)

@@ -77,17 +77,19 @@ class Read(OnDisk):
         self.write("real/a/README.rst")
         (self.place / "path").mkdir()
         (self.place / "path/b").symlink_to(self.place / "real/a")
-        self.assertEqual(["a"], list(elements.read([self.place / "path"])))
+        self.assertEqual(
+            ["a"], list(elements.read([self.place / "path"], self.fail))
+        )
 
     def test_what_is_no_element_is_left_out(self):
         self.write("path/README.rst")
         self.write("path/__pycache__/x")
         self.write("path/.git/x")
-        self.assertEqual({}, elements.read([self.place / "path"]))
+        self.assertEqual({}, elements.read([self.place / "path"], self.fail))
 
     def test_a_path_that_is_not_there(self):
         with self.assertRaises(errors.ElementPathError):
-            elements.read([self.place / "gone"])
+            elements.read([self.place / "gone"], self.fail)
 
     def test_choosing_warns_of_hooks_that_will_not_run(self):
         self.write("path/os/element-provides", "operating-system")

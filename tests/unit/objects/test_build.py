@@ -1,11 +1,9 @@
 """What may happen to a build before and after somebody holds it."""
 
-import sqlalchemy as sa
 import testtools
 
 from dib_service import exception
 from dib_service.db import api as db
-from dib_service.db import models
 from dib_service.objects import build as builds
 from dib_service.objects.build import Build
 from tests import database
@@ -17,13 +15,6 @@ class BuildTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.useFixture(database.Database())
-
-    def set(self, build: Build, **values: object) -> None:
-        db.execute(
-            sa.update(models.BUILDS)
-            .where(models.BUILDS.c.uuid == build.id)
-            .values(**values)
-        )
 
     def test_what_was_asked_for_comes_back(self) -> None:
         made = Build.create(
@@ -82,14 +73,14 @@ class BuildTest(testtools.TestCase):
 
     def test_cancelling_what_is_held_asks_the_holder(self) -> None:
         build = database.new_build()
-        self.set(build, state="building", lease_expires_at=1e12)
+        database.change_build(build, state="building", lease_expires_at=1e12)
         asked = build.request_cancel()
         self.assertEqual("building", asked.state)
         self.assertTrue(asked.cancel_requested)
 
     def test_what_is_being_released_cannot_be_cancelled(self) -> None:
         build = database.new_build()
-        self.set(build, state="publishing", release_decided=True)
+        database.change_build(build, state="publishing", release_decided=True)
         self.assertRaises(exception.Conflict, build.request_cancel)
 
     def test_a_move_that_somebody_else_made_is_lost(self) -> None:
@@ -109,7 +100,7 @@ class BuildTest(testtools.TestCase):
 
     def test_after_the_decision_there_is_only_complete(self) -> None:
         build = database.new_build()
-        self.set(build, state="publishing", release_decided=True)
+        database.change_build(build, state="publishing", release_decided=True)
         with db.writer() as connection:
             for after in ("failed", "cancelled", "queued"):
                 self.assertRaises(
@@ -133,7 +124,7 @@ class BuildTest(testtools.TestCase):
         old, new, running = (database.new_build() for _ in range(3))
         old.request_cancel()
         new.request_cancel()
-        self.set(old, ended_at=db.now() - 100)
+        database.change_build(old, ended_at=db.now() - 100)
         self.assertEqual(1, builds.purge(50))
         self.assertRaises(exception.NotFound, Build.get, old.id)
         Build.get(new.id)

@@ -1,0 +1,359 @@
+"""A tree on its disk, as root: every bit of it, and nothing left over."""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+import re
+import stat
+import subprocess
+import tempfile
+import unittest
+
+from dib_service.engine import blockdevice, disk, errors, loop, verify_image
+from dib_service.engine.blockdevice import MiB
+from tests.integration.engine import images
+
+TWO_FILESYSTEMS = """
+- local_loop: {name: image0}
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+      - name: root
+        size: 75%
+        mkfs: {mount: {mount_point: /, fstab: {fsck-passno: 1}}}
+      - name: log
+        size: 25%
+        mkfs: {type: ext4, label: log, mount: {mount_point: /var/log, fstab: }}
+      - {name: swap, size: 8MiB, type: '8200', mkfs: {type: swap, label: swap,
+         mount: {mount_point: none, fstab: {options: sw, fsck-passno: 0}}}}
+"""
+
+# cap_net_raw+ep, as setcap writes it.
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+
+
+def full_tree(tree):
+    """A tree with one of everything that a copy can lose."""
+    (tree / "etc").mkdir(parents=True)
+    (tree / ".autorelabel").touch()
+    (tree / "dir with space").mkdir(mode=0o1777)
+    (tree / "dir with space").chmod(0o1777)
+    (tree / "usr/bin").mkdir(parents=True)
+    ping = tree / "usr/bin/ping"
+    ping.write_text("ping")
+    os.setxattr(ping, "security.capability", CAPABILITY)
+    sudo = tree / "usr/bin/sudo"
+    sudo.write_text("sudo")
+    os.chown(sudo, 12, 34)
+    sudo.chmod(0o4755)
+    os.setxattr(sudo, "user.comment", b"kept")
+    os.link(sudo, tree / "usr/bin/sudoedit")
+    (tree / "usr/bin/absolute").symlink_to("/usr/bin/sudo")
+    (tree / "dangling").symlink_to("nowhere")
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(64 * MiB)
+        file.seek(32 * MiB)
+        file.write(b"island")
+    os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mkfifo(tree / "fifo", 0o640)
+    images.run("setfacl", "-m", "u:1234:rwx,d:g:99:rx", tree / "usr/bin")
+    (tree / "nam\xe9\n").write_text("odd")
+    os.utime(tree / "etc", ns=(10**18, 10**18 + 123))
+    tree.chmod(0o711)
+    os.chown(tree, 7, 8)
+    os.utime(tree, ns=(10**18, 10**18 + 5))
+
+
+def described(tree):
+    """Everything of a tree that a copy has to keep, by path."""
+    found = {}
+    first = {}
+    for path in [tree, *sorted(tree.rglob("*"))]:
+        name = str(path.relative_to(tree))
+        status = path.lstat()
+        if name.startswith("lost+found"):
+            continue
+        attributes = {
+            key: os.getxattr(path, key, follow_symlinks=False)
+            for key in os.listxattr(path, follow_symlinks=False)
+        }
+        content = ""
+        if stat.S_ISREG(status.st_mode):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif stat.S_ISLNK(status.st_mode):
+            content = str(path.readlink())
+        found[name] = (
+            oct(status.st_mode), status.st_uid, status.st_gid, status.st_rdev,
+            status.st_mtime_ns, attributes, content,
+            first.setdefault(status.st_ino, name),
+        )  # fmt: skip
+    return found
+
+
+class Disks(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(dir="/var/tmp")
+        self.addCleanup(holder.cleanup)
+        self.path = Path(holder.name).resolve()
+        self.tree = self.path / "built"
+        self.tree.mkdir()
+        self.addCleanup(self.assert_nothing_left)
+
+    def assert_nothing_left(self):
+        self.assertEqual([], images.mounts_below(self.path))
+        self.assertEqual([], images.loops_over(self.path))
+
+    def laid_out(self, layout, size=None):
+        return disk.laid_out(
+            layout,
+            tree=self.tree,
+            directory=self.path,
+            mount_point=self.path / "mnt",
+            size=size,
+        )
+
+    @contextlib.contextmanager
+    def mounted_again(self, image, offset=0):
+        place = self.path / "again"
+        place.mkdir()
+        with loop.loop_device(image, offset=offset) as device:
+            images.run("mount", device.path, place)
+            try:
+                yield place
+            finally:
+                images.run("umount", place)
+
+
+class Copies(Disks):
+    def test_every_bit_of_the_tree_is_there(self):
+        full_tree(self.tree)
+        with self.laid_out(images.layout()) as target:
+            # The fstab came with the disk, and into the tree.
+            self.assertEqual(described(self.tree), described(target.root))
+        with self.mounted_again(target.image) as place:
+            self.assertEqual(described(self.tree), described(place))
+            sparse = (place / "sparse").stat()
+            self.assertLess(sparse.st_blocks * 512, MiB)
+
+    def test_what_is_mounted_in_the_tree_stays_behind(self):
+        (self.tree / "proc").mkdir()
+        images.run("mount", "-t", "tmpfs", "x", self.tree / "proc")
+        self.addCleanup(images.run, "umount", self.tree / "proc")
+        (self.tree / "proc/secret").touch()
+        with self.laid_out(images.layout()) as target:
+            self.assertEqual([], list((target.root / "proc").iterdir()))
+        images.run("umount", self.tree / "proc")
+        images.run("mount", "-t", "tmpfs", "x", self.tree / "proc")
+
+    def test_an_image_is_clean_small_and_says_nothing_of_the_host(self):
+        full_tree(self.tree)
+        with self.laid_out(images.layout()) as target:
+            pass
+        images.run("e2fsck", "-fn", target.image)
+        status = target.image.stat()
+        self.assertLess(status.st_size, 64 * MiB)
+        self.assertLess(status.st_blocks * 512, 10 * MiB)
+        header = images.run("dumpe2fs", "-h", target.image)
+        self.assertNotIn(str(self.path), header)
+        self.assertIn("64bit", header)
+
+    def test_what_was_deleted_is_trimmed(self):
+        noise = os.urandom(MiB)
+        with self.laid_out(images.layout(), size=256 * MiB) as target:
+            for number in range(100):
+                (target.root / str(number)).write_bytes(noise)
+            os.sync()
+            full = target.image.stat().st_blocks * 512
+            for number in range(100):
+                (target.root / str(number)).unlink()
+        trimmed = target.image.stat().st_blocks * 512
+        self.assertGreater(full, 100 * MiB)
+        self.assertLess(trimmed, 20 * MiB)
+        self.assertEqual(256 * MiB, target.image.stat().st_size)
+
+    def test_fstab(self):
+        (self.tree / "etc").mkdir()
+        outside = self.path / "outside"
+        (self.tree / "etc/fstab").symlink_to(outside)
+        with self.laid_out(images.layout()) as target:
+            text = (target.root / "etc/fstab").read_text()
+        self.assertIn("\nLABEL=cloudimg-rootfs / ext4 defaults 0 1\n", text)
+        self.assertFalse(outside.exists())
+
+
+class WholeDisks(Disks):
+    def test_hooks_are_told_of_the_devices(self):
+        with self.laid_out(images.layout("gpt")) as target:
+            told = target.environment
+            devices = dict(
+                re.findall(r"\[(\w+)\]=(\S+) ", told["IMAGE_BLOCK_DEVICES"])
+            )
+            self.assertEqual({"image0", "root"}, set(devices))
+            self.assertEqual(told["IMAGE_BLOCK_DEVICE"], devices["image0"])
+            source = images.run("findmnt", "-no", "SOURCE", target.root)
+            self.assertEqual(source.strip(), devices["root"])
+            size = int(told["DIB_IMAGE_SIZE"]) * 1024
+        self.assertEqual(target.image.stat().st_size, size)
+
+    def test_what_is_written_to_the_disk_is_in_the_file(self):
+        with self.laid_out(images.layout("mbr")) as target:
+            whole = target.environment["IMAGE_BLOCK_DEVICE"]
+            with Path(whole).open("r+b") as device:
+                device.seek(1024)
+                device.write(b"core")
+            (target.root / "kept").write_text("kept")
+        self.assertEqual(b"core", target.image.read_bytes()[1024:1028])
+        with self.mounted_again(target.image, MiB) as place:
+            self.assertEqual("kept", (place / "kept").read_text())
+
+    def test_tables_that_other_programs_read(self):
+        for kind in ("mbr", "gpt"):
+            with (
+                self.subTest(kind),
+                self.laid_out(images.layout(kind)) as target,
+            ):
+                pass
+            images.run("sfdisk", "--verify", target.image)
+            found = verify_image.partition_table(target.image, 512)
+            self.assertEqual(kind, found.label)
+            root = found.spans[-1]
+            images.run("e2fsck", "-fn", f"{target.image}?offset={root.offset}")
+            self.assertEqual(
+                "cloudimg-rootfs",
+                verify_image.ext_label(target.image, root.offset),
+            )
+            target.image.unlink()
+
+    def test_sectors_of_4096_bytes(self):
+        layout = images.layout("gpt", DIB_BLOCK_SIZE="4096")
+        with self.laid_out(layout) as target:
+            pass
+        found = verify_image.partition_table(target.image, 4096)
+        self.assertEqual("gpt", found.label)
+        self.assertEqual(
+            "cloudimg-rootfs",
+            verify_image.ext_label(target.image, found.spans[-1].offset),
+        )
+
+    def test_more_than_one_filesystem(self):
+        (self.tree / "var/log/deep").mkdir(parents=True)
+        (self.tree / "var/log/deep/file").write_text("x" * MiB)
+        (self.tree / "root-file").touch()
+        layout = blockdevice.parse(TWO_FILESYSTEMS, {})
+        with self.laid_out(layout) as target:
+            self.assertTrue((target.root / "var/log").is_mount())
+            self.assertEqual(
+                {"deep", "lost+found"},
+                {p.name for p in (target.root / "var/log").iterdir()},
+            )
+            fstab = (target.root / "etc/fstab").read_text()
+        self.assertEqual(
+            ["LABEL=cloudimg-rootfs / ext4 defaults 0 1",
+             "LABEL=log /var/log ext4 defaults 0 2",
+             "LABEL=swap none swap sw 0 0"],
+            fstab.splitlines()[1:],
+        )  # fmt: skip
+        root, log, _swap = verify_image.partition_table(
+            target.image, 512
+        ).spans
+        inside = verify_image.Filesystem(target.image, root.offset)
+        self.assertEqual([], [
+            name for name in inside.names("/var/log") if name != "lost+found"
+        ])  # fmt: skip
+        inside = verify_image.Filesystem(target.image, log.offset)
+        self.assertEqual(MiB, inside.size("/deep/file"))
+
+
+class Endings(Disks):
+    def test_a_raise_leaves_nothing(self):
+        with (
+            self.assertRaises(KeyError),
+            self.laid_out(images.layout("gpt")) as target,
+        ):
+            self.assertEqual(2, len(images.loops_over(target.image)))
+            raise KeyError
+        self.assert_nothing_left()
+
+    def test_a_filesystem_that_cannot_be_made_leaves_nothing(self):
+        layout = images.layout("gpt", MKFS_OPTS="--no-such-option")
+        with (
+            self.assertRaises(errors.CommandError),
+            self.laid_out(layout),
+        ):
+            pass
+        self.assert_nothing_left()
+
+    def test_too_small_is_said_before_anything_is_made(self):
+        (self.tree / "large").write_bytes(os.urandom(64 * MiB))
+        for kind in (None, "mbr", "gpt"):
+            with (
+                self.subTest(kind),
+                self.assertRaises(errors.DiskTooSmall) as caught,
+                self.laid_out(images.layout(kind), size=64 * MiB),
+            ):
+                pass
+            facts = caught.exception.facts
+            self.assertEqual(64 * MiB, facts["wanted"])
+            self.assertIn("67108864 bytes (0.06 GiB)", str(caught.exception))
+            self.assertEqual(["built"], [p.name for p in self.path.iterdir()])
+            # What it says would be enough is enough.
+            with self.laid_out(images.layout(kind), size=facts["needed"]) as t:
+                self.assertTrue((t.root / "large").exists())
+            t.image.unlink()
+            (self.path / "mnt").rmdir()
+
+    def test_just_enough_for_what_cannot_shrink(self):
+        # Small files, large files, long names: none of them overflows.
+        for shape in ("small", "large", "names"):
+            tree = self.tree / shape
+            tree.mkdir()
+            for number in range(3000):
+                name = "n" * 200 if shape == "names" else "n"
+                path = tree / f"{name}{number}"
+                path.write_bytes(b"x" * 100 if shape == "small" else b"")
+            if shape == "large":
+                (tree / "one").write_bytes(os.urandom(100 * MiB))
+            layout = images.layout(DIB_IMAGE_EXTRA_SIZE="0")
+            with self.subTest(shape), self.laid_out(layout) as target:
+                pass
+            images.run("e2fsck", "-fn", target.image)
+            target.image.unlink()
+
+
+class Growth(Disks):
+    """That a mounted filesystem grows is seen in the boot tests.
+
+    The kernel lets only CAP_SYS_RESOURCE do that, which a root in a
+    container need not have.
+    """
+
+    def test_a_filesystem_grows_a_hundredfold(self):
+        self.assert_grows(lambda size: size * 100)
+
+    def test_a_filesystem_grows_to_8_tib(self):
+        self.assert_grows(lambda size: 8 * 1024**4)
+
+    def assert_grows(self, to):
+        full_tree(self.tree)
+        with self.laid_out(images.layout()) as target:
+            pass
+        size = to(target.image.stat().st_size)
+        os.truncate(target.image, size)
+        images.run("e2fsck", "-fp", target.image)
+        images.run("resize2fs", target.image)
+        images.run("e2fsck", "-fn", target.image)
+        with self.mounted_again(target.image) as place:
+            status = os.statvfs(place)
+            self.assertGreater(status.f_blocks * 4096, size * 0.95)
+            self.assertEqual(described(self.tree), described(place))
+        header = images.run("dumpe2fs", "-h", target.image)
+        # In place: the descriptors that were kept free sufficed.
+        self.assertNotIn("meta_bg", header)
+
+
+class Names(unittest.TestCase):
+    def test_this_runs_as_root(self):
+        self.assertEqual(0, os.geteuid(), "integration tests need root")
+        subprocess.run(["losetup", "--version"], check=True)

@@ -1,0 +1,151 @@
+"""What is asked for is what some builder can do."""
+
+from collections.abc import Mapping
+
+import testtools
+
+from dib_service import exception
+from dib_service.api import asked
+from dib_service.engine import catalogue
+from dib_service.objects import element
+from dib_service.objects.build import Build
+from dib_service.objects.builder import Builder
+from tests import database
+
+
+class ResolveTest(testtools.TestCase):
+    """Builders that have different elements, or different versions."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(database.Database())
+
+    def test_what_most_builders_have(self) -> None:
+        self.builder("a", {"debian": "1"})
+        self.builder("b", {"debian": "2"})
+        self.builder("c", {"debian": "2"})
+        self.assertEqual({"debian": "2"}, self.resolved())
+
+    def test_elements_come_from_one_builder(self) -> None:
+        # By majority debian would be 3 and tools 2, which nobody has.
+        self.builder("a", {"debian": "1", "tools": "2"})
+        self.builder("b", {"debian": "3", "tools": "4"})
+        self.builder("c", {"debian": "3", "tools": "5"})
+        self.builder("d", {"debian": "6", "tools": "2"})
+        self.assertIn(
+            self.resolved("debian", "tools"),
+            (
+                {"debian": "1", "tools": "2"},
+                {"debian": "3", "tools": "4"},
+                {"debian": "3", "tools": "5"},
+                {"debian": "6", "tools": "2"},
+            ),
+        )
+
+    def test_what_no_builder_has_together(self) -> None:
+        self.builder("a", {"debian": "1"})
+        self.builder("b", {"tools": "1"})
+        error = self.assertRaises(
+            exception.Unavailable, self.resolved, "debian", "tools"
+        )
+        self.assertIn("has all of these elements", error.message)
+
+    def test_the_builder_is_of_the_architecture(self) -> None:
+        self.builder("a", {"debian": "1"}, architecture="aarch64")
+        self.builder("b", {"debian": "2"})
+        self.builder("c", {"debian": "2"})
+        self.assertEqual(
+            {"debian": "1"}, self.resolved(architecture="aarch64")
+        )
+
+    def test_a_builder_that_is_off_counts_for_nothing(self) -> None:
+        self.builder("a", {"debian": "1"})
+        self.builder("b", {"other": "1"}, architecture="aarch64")
+        Builder.get("a").enable(False)
+        Builder.get("b").enable(False)
+        self.assertRaises(exception.Unavailable, self.resolved)
+
+    def test_no_builder_of_the_architecture(self) -> None:
+        self.builder("a", {"debian": "1"})
+        error = self.assertRaises(
+            exception.BadRequest, self.resolved, architecture="aarch64"
+        )
+        self.assertEqual("build.architecture", error.facts["field"])
+        self.assertIn("x86_64", error.message)
+
+    def builder(
+        self,
+        name: str,
+        digests: Mapping[str, str],
+        *,
+        architecture: str = "x86_64",
+    ) -> None:
+        """A builder with these elements."""
+        builder, _ = Builder.enrol(name)
+        builder.register(
+            session="session",
+            version="1",
+            slots=1,
+            architectures=[architecture],
+            elements=digests,
+        )
+        element.register(
+            [
+                catalogue.Element(
+                    name=name,
+                    digest=digest,
+                    provides=("operating-system",) if name == "debian" else (),
+                )
+                for name, digest in digests.items()
+            ]
+        )
+
+    def resolved(
+        self, *names: str, architecture: str = "x86_64"
+    ) -> dict[str, str]:
+        """Digests by name of what would be built."""
+        wanted = database.wanted(
+            elements=list(names or ("debian",)),
+            architecture=architecture,
+            skip_base=True,
+        )
+        return {row.name: row.digest for row in asked.resolve(wanted)}
+
+
+class WantedTest(testtools.TestCase):
+    """Defaults, and names that nobody can read."""
+
+    def test_names_come_from_the_elements(self) -> None:
+        name, wanted = asked.wanted({"elements": ["debian", "vm"]})
+        self.assertEqual("debian-vm", name)
+        self.assertEqual("debian-vm", wanted.image_name)
+        name, _ = asked.wanted({"elements": ["x" * 128, "y" * 128]})
+        self.assertEqual(255, len(name))
+
+    def test_sizes_are_bytes_inside(self) -> None:
+        _, wanted = asked.wanted({"elements": ["a"], "disk_size_gib": 3.0})
+        self.assertEqual(3 * 2**30, wanted.disk_size)
+        self.assertIs(int, type(wanted.disk_size))
+
+    def test_names_that_nobody_can_read(self) -> None:
+        for name in (" ", "\t", "a\nb", "a\0", "a\x85b", "a\u2028b"):
+            for body in (
+                {"elements": ["a"], "name": name},
+                {"elements": ["a"], "image": {"name": name}},
+            ):
+                self.assertRaises(exception.BadRequest, asked.wanted, body)
+
+    def test_a_uuid_that_is_used_is_found_first(self) -> None:
+        self.useFixture(database.Database())
+        build: Build = database.new_build()
+        error = self.assertRaises(
+            exception.Conflict,
+            asked.refuse_repeat,
+            build.id,
+            lambda path: path,
+        )
+        self.assertEqual(
+            f"/v1/builds/{build.id}", error.facts["links"][0]["href"]
+        )
+        asked.refuse_repeat("aaaaaaaa-0000-4000-8000-000000000001", str)
+        asked.refuse_repeat(None, str)

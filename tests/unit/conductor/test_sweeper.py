@@ -1,0 +1,109 @@
+"""The sweeper asks the rows first, and finds images by owner only."""
+
+import fixtures
+import testtools
+
+from dib_service.conductor import sweeper
+from dib_service.db import api as db
+from dib_service.objects import history, lease, release
+from dib_service.objects.build import Build
+from tests import database, fake_glance
+
+FAULT = {"code": "x", "message": "x"}
+
+
+class SweeperTest(testtools.TestCase):
+    """A granted upload, and what may become of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(database.Database())
+        self.useFixture(fixtures.FakeLogger())
+        self.fake = self.useFixture(fake_glance.FakeGlance())
+        self.build = database.new_build()
+        self.by = database.holder(*database.new_builder())
+        self.proof = database.claimed(self.build, self.by)
+        self.image_id = self.grant(self.proof)
+
+    def grant(self, proof: lease.Proof) -> str:
+        build = release.grant(
+            proof,
+            [history.Artefact(proof.epoch, "raw", 1, 1, "a" * 128)],
+            target="glance",
+        )
+        [staged] = release.images(build)
+        return staged.image_id
+
+    def sweep(self, staging: str | None = "staging") -> set[str]:
+        """The images that are left."""
+        sweeper.sweep(self.fake.client(), staging)
+        return set(self.fake.images)
+
+    def test_a_live_upload_stays(self) -> None:
+        self.fake.upload(self.image_id, b"x")
+        self.assertEqual({self.image_id}, self.sweep())
+        release.uploaded(self.proof)
+        self.assertEqual({self.image_id}, self.sweep())
+
+    def test_a_failed_builds_image_goes(self) -> None:
+        for staging in ("staging", None):
+            self.fake.upload(self.image_id, b"x")
+            lease.fail(self.proof, FAULT, retry=False)
+            self.assertEqual(set(), self.sweep(staging))
+            self.assertEqual([], release.abandoned(10))
+            self.proof = database.claimed(database.new_build(), self.by)
+            self.image_id = self.grant(self.proof)
+
+    def test_an_earlier_attempts_image_goes_and_the_live_one_stays(
+        self,
+    ) -> None:
+        self.fake.upload(self.image_id, b"x")
+        lease.fail(self.proof, FAULT, retry=True)
+        database.change_build(self.build, not_before=0)
+        again = self.grant(database.claimed(self.build, self.by))
+        self.fake.upload(again, b"x")
+        self.assertEqual({again}, self.sweep())
+
+    def test_an_upload_that_comes_late_goes(self) -> None:
+        lease.fail(self.proof, FAULT, retry=False)
+        self.sweep(None)
+        self.fake.upload(self.image_id, b"x")
+        self.assertEqual(set(), self.sweep(None))
+
+    def test_nobody_waits_for_it_for_ever(self) -> None:
+        lease.fail(self.proof, FAULT, retry=False)
+        self.sweep(None)
+        self.assertEqual(1, len(release.abandoned(10)))
+        with db.writer() as connection:
+            connection.exec_driver_sql("UPDATE publications SET updated_at=1")
+        self.sweep(None)
+        self.assertEqual([], release.abandoned(10))
+
+    def test_a_deleted_builds_image_goes_with_its_row(self) -> None:
+        self.fake.upload(self.image_id, b"x")
+        lease.fail(self.proof, FAULT, retry=False)
+        Build.get(self.build.id).delete()
+        self.assertEqual(set(), self.sweep(None))
+        with db.reader() as connection:
+            self.assertEqual(
+                0,
+                connection.exec_driver_sql(
+                    "SELECT count(*) FROM publications"
+                ).scalar_one(),
+            )
+
+    def test_what_no_row_knows_goes_from_staging_only(self) -> None:
+        for number in range(5):
+            self.fake.upload(f"stray-{number}", b"x")
+        self.fake.images["stray-4"]["os_hidden"] = False
+        self.fake.upload("tenants", b"x", owner="project-1")
+        # A tenant can write what we write, and cannot have it deleted so.
+        self.fake.images["tenants"]["dib_build_id"] = self.build.id
+        self.assertEqual({"tenants"}, self.sweep())
+
+    def test_one_that_cannot_be_deleted_does_not_hold_up_others(self) -> None:
+        for number in range(3):
+            self.fake.upload(f"stray-{number}", b"x")
+        self.fake.faults = [("DELETE", 409)]
+        self.assertEqual({"stray-0"}, self.sweep())
+        self.assertEqual(set(), self.sweep())

@@ -1,0 +1,305 @@
+"""Block device configurations: what is understood, and what is refused."""
+
+from pathlib import Path
+import tempfile
+import unittest
+
+from dib_service.engine import blockdevice, errors
+from dib_service.engine.blockdevice import GiB, MiB, Size
+
+ELEMENTS = Path(__file__).parents[3] / "elements"
+
+GRAPH = """
+- local_loop:
+    name: image0
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+      - {name: BSP, type: 'EF02', size: 8MiB}
+      - {name: root, type: '8300', size: 75%}
+      - {name: state, size: 25%}
+- mkfs: {base: root, type: ext4, name: rootfs}
+- mkfs: {base: state, type: ext4, name: state_fs, label: state}
+- mount: {base: rootfs, name: mount_root, mount_point: /}
+- mount: {base: state_fs, name: mount_state, mount_point: /var/lib}
+- fstab: {base: mount_root, name: fstab_root, fsck-passno: 1}
+- fstab: {base: mount_state, name: fstab_state, options: 'noatime,nofail'}
+"""
+
+MBR = """
+- local_loop: {name: image0, size: 4GiB}
+- partitioning:
+    base: image0
+    label: mbr
+    partitions:
+      - name: root
+        flags: [boot, primary]
+        size: 100%
+        type: 0x83
+        mkfs: {mount: {mount_point: /, fstab: {options: defaults}}}
+"""
+
+
+class Understood(unittest.TestCase):
+    def test_without_a_configuration_it_is_one_filesystem(self):
+        layout = blockdevice.load([], "amd64", {})
+        self.assertEqual("partition", layout.kind)
+        self.assertEqual("cloudimg-rootfs", layout.root.label)
+        self.assertEqual("ext4", layout.root.type)
+        self.assertEqual("image0", layout.root.base)
+        self.assertEqual(1, layout.root.fstab.passno)
+
+    def test_the_graph_form(self):
+        layout = blockdevice.parse(GRAPH, {})
+        self.assertEqual("whole-disk", layout.kind)
+        self.assertEqual("gpt", layout.table.label)
+        self.assertEqual(
+            [("BSP", Size(bytes=8 * MiB), "EF02"),
+             ("root", Size(percent=75), "8300"),
+             ("state", Size(percent=25), "8300")],
+            [(p.name, p.size, p.type) for p in layout.table.partitions],
+        )  # fmt: skip
+        self.assertEqual(
+            [("/", "root"), ("/var/lib", "state")],
+            [(v.mount_point, v.base) for v in layout.mounts],
+        )
+        state = layout.mounts[1]
+        self.assertEqual(("noatime,nofail", 2), (
+            state.fstab.options, state.fstab.passno
+        ))  # fmt: skip
+
+    def test_a_root_of_any_name_has_the_label_machines_look_for(self):
+        layout = blockdevice.parse(GRAPH, {})
+        self.assertEqual("rootfs", layout.root.name)
+        self.assertEqual("cloudimg-rootfs", layout.root.label)
+
+    def test_the_tree_form(self):
+        layout = blockdevice.parse(MBR, {})
+        self.assertEqual(4 * GiB, layout.size)
+        [partition] = layout.table.partitions
+        self.assertTrue(partition.bootable)
+        self.assertEqual("83", partition.type)
+        self.assertEqual("mkfs_root", layout.root.name)
+
+    def test_what_hooks_are_told(self):
+        told = dict(blockdevice.parse(GRAPH, {}).environment)
+        self.assertEqual(
+            {
+                "DIB_ROOT_LABEL": "cloudimg-rootfs",
+                "DIB_ROOT_FSTYPE": "ext4",
+                "DIB_BOOT_LABEL": "",
+                "DIB_MOUNTPOINTS": "/|/var/lib",
+            },
+            told,
+        )
+
+    def test_what_the_environment_decides(self):
+        layout = blockdevice.parse(
+            MBR,
+            {
+                "ROOT_LABEL": "mine",
+                "FS_TYPE": "ext3",
+                "MKFS_OPTS": "-m 1",
+                "DIB_BLOCK_SIZE": "4096",
+                "DIB_JOURNAL_SIZE": "32",
+                "DIB_IMAGE_EXTRA_SIZE": "100",
+                "MAX_ONLINE_RESIZE": "1000",
+            },
+        )
+        self.assertEqual("mine", layout.root.label)
+        self.assertEqual("ext3", layout.root.type)
+        self.assertEqual(("-m", "1"), layout.root.options)
+        self.assertEqual(4096, layout.block_size)
+        self.assertEqual(32 * MiB, layout.journal)
+        self.assertEqual(100 * MiB, layout.extra)
+        self.assertEqual(1000 * 4096, layout.limit)
+
+    def test_our_own_elements(self):
+        for name, label in (("gpt", "gpt"), ("mbr", "mbr")):
+            layout = blockdevice.load(
+                [ELEMENTS / f"block-device-{name}"], "amd64", {}
+            )
+            self.assertEqual(label, layout.table.label)
+            self.assertEqual("cloudimg-rootfs", layout.root.label)
+            # Last, so that it can grow.
+            self.assertEqual("root", layout.table.partitions[-1].name)
+
+
+class Chosen(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.path = Path(holder.name)
+
+    def element(self, name, **files):
+        directory = self.path / name
+        directory.mkdir()
+        for suffix, size in files.items():
+            (directory / f"block-device-{suffix}.yaml").write_text(
+                MBR.replace("4GiB", size)
+            )
+        return directory
+
+    def size(self, *directories, architecture="amd64", **environment):
+        return blockdevice.load(directories, architecture, environment).size
+
+    def test_the_first_element_that_has_one(self):
+        found = self.size(
+            self.element("none"),
+            self.element("first", default="1GiB"),
+            self.element("second", default="2GiB", amd64="3GiB"),
+        )
+        self.assertEqual(1 * GiB, found)
+
+    def test_its_architecture_before_its_default(self):
+        both = self.element("both", default="1GiB", arm64="2GiB")
+        self.assertEqual(1 * GiB, self.size(both))
+        self.assertEqual(2 * GiB, self.size(both, architecture="arm64"))
+
+    def test_the_environment_before_elements(self):
+        other = self.element("other", default="1GiB")
+        self.assertEqual(
+            4 * GiB, self.size(other, DIB_BLOCK_DEVICE_CONFIG=MBR)
+        )
+        given = self.path / "given.yaml"
+        given.write_text(MBR.replace("4GiB", "5GiB"))
+        self.assertEqual(
+            5 * GiB,
+            self.size(other, DIB_BLOCK_DEVICE_CONFIG=f"file://{given}"),
+        )
+
+    def test_a_file_that_is_not_there(self):
+        with self.assertRaisesRegex(errors.LayoutError, "No such file"):
+            self.size(DIB_BLOCK_DEVICE_CONFIG=f"file://{self.path}/no.yaml")
+
+    def test_a_file_that_is_something_else_is_not_quoted(self):
+        secret = self.path / "secret"
+        secret.write_text("root: x: hunter2\n")
+        with self.assertRaises(errors.LayoutError) as caught:
+            self.size(DIB_BLOCK_DEVICE_CONFIG=f"file://{secret}")
+        self.assertNotIn("hunter2", str(caught.exception))
+
+
+class Refused(unittest.TestCase):
+    def refused(self, text, where, environment=None):
+        with self.assertRaises(errors.LayoutError) as caught:
+            blockdevice.parse(text, environment or {})
+        self.assertEqual(where, caught.exception.facts["where"])
+        self.assertEqual("caller", caught.exception.turn)
+        return str(caught.exception)
+
+    def replaced(self, old, new, where, text=MBR):
+        self.assertIn(old, text)
+        return self.refused(text.replace(old, new), where)
+
+    def test_what_we_do_not_have(self):
+        told = self.refused(
+            "- local_loop: {name: image0}\n- lvm: {name: lvm, pvs: []}\n",
+            "lvm",
+        )
+        self.assertIn("'lvm' is none of", told)
+
+    def test_unknown_keys(self):
+        self.replaced("label: mbr", "label: mbr\n    colour: red",
+                      "partitioning.colour")  # fmt: skip
+        self.replaced("size: 100%", "size: 100%\n        sizes: 1",
+                      "partitioning.partitions[0].sizes")  # fmt: skip
+        partition = "partitioning.partitions[0]"
+        self.replaced("mount_point: /", "mount_pint: /",
+                      f"{partition}.mkfs.mount.mount_pint")  # fmt: skip
+
+    def test_values_that_mean_nothing(self):
+        partition = "partitioning.partitions[0]"
+        self.replaced("label: mbr", "label: bsd", "partitioning.label")
+        self.replaced("size: 100%", "size: 0%", f"{partition}.size")
+        self.replaced("size: 100%", "size: 12XB", f"{partition}.size")
+        self.replaced("size: 100%", "size: 1e9", f"{partition}.size")
+        self.replaced("size: 100%", "size: -1", f"{partition}.size")
+        self.replaced("0x83", "0x1830", f"{partition}.type")
+        self.replaced("[boot, primary]", "[active]", f"{partition}.flags")
+        self.replaced("mkfs: {", "mkfs: {type: zfs, ",
+                      f"{partition}.mkfs.type")  # fmt: skip
+        self.replaced("mkfs: {", "mkfs: {label: seventeen-letters, ",
+                      f"{partition}.mkfs.label")  # fmt: skip
+        self.replaced("mount_point: /,", "mount_point: /a/../b,",
+                      f"{partition}.mkfs.mount.mount_point")  # fmt: skip
+
+    def test_no_root(self):
+        self.replaced("mount_point: /,", "mount_point: /srv,", "mount")
+
+    def test_a_root_that_we_cannot_grow(self):
+        self.refused(MBR, "partitioning.partitions[0].mkfs.type",
+                     {"FS_TYPE": "xfs"})  # fmt: skip
+        self.refused(
+            MBR, "mkfs.type", {"FS_TYPE": "vfat", "ROOT_LABEL": "ROOT"}
+        )
+
+    def test_no_disk_two_disks_and_a_disk_of_another_name(self):
+        self.refused("- mkfs: {base: image0, type: ext4}\n", "local_loop")
+        self.refused(MBR + "- local_loop: {name: image1}\n", "local_loop")
+        self.replaced("name: image0", "name: disk", "local_loop.name")
+
+    def test_a_base_that_is_not_there(self):
+        self.replaced("{base: root,", "{base: rot,", "mkfs.base", GRAPH)
+        self.replaced("{base: rootfs,", "{base: rotfs,", "mount.base", GRAPH)
+        self.replaced("{base: mount_root,", "{base: mount_rot,",
+                      "fstab.base", GRAPH)  # fmt: skip
+
+    def test_names_and_labels_that_are_there_twice(self):
+        self.replaced("name: state,", "name: root,",
+                      "partitioning.partitions[2].name", GRAPH)  # fmt: skip
+        self.replaced("label: state", "label: cloudimg-rootfs",
+                      "label", GRAPH)  # fmt: skip
+
+    def test_five_partitions_on_an_mbr(self):
+        four = "".join(f"      - {{name: p{n}, size: 1MiB}}\n" for n in "1234")
+        self.replaced("      - name: root", f"{four}      - name: root",
+                      "partitioning.partitions")  # fmt: skip
+
+    def test_a_key_that_is_there_twice(self):
+        told = self.replaced("label: mbr", "label: mbr\n    label: gpt",
+                             "line 6")  # fmt: skip
+        self.assertIn("'label' is there twice", told)
+
+    def test_aliases(self):
+        bomb = "a: &a [x, x]\nb: &b [*a, *a]\n"
+        self.assertIn("aliases", self.refused(bomb, "line 2"))
+
+    def test_depth(self):
+        self.refused("[" * 100 + "]" * 100, "top level")
+
+    def test_length(self):
+        self.refused("#" * 100_000, "top level")
+
+    def test_objects(self):
+        self.refused("- !!python/object/apply:os.system [id]\n", "line 1")
+
+    def test_other_shapes(self):
+        for text in (
+            "", "x", "{}", "- x", "- {a: 1, b: 2}", "- 1: 2",
+            "- local_loop: x", "- [[]]", "? [a]\n: b", "\t",
+        ):  # fmt: skip
+            with self.subTest(text), self.assertRaises(errors.LayoutError):
+                blockdevice.parse(text, {})
+
+
+class Sizes(unittest.TestCase):
+    def test_units(self):
+        for text, size in (
+            ("1TiB", 1024**4), ("2GiB", 2 * 1024**3), ("3MiB", 3 * 1024**2),
+            ("4KiB", 4096), ("1TB", 1000**4), ("1T", 1000**4),
+            ("1G", 1000**3), ("1.5M", 1_500_000), ("7K", 7000),
+            ("512B", 512), ("512", 512), (512, 512), ("8 MiB", 8 * 1024**2),
+        ):  # fmt: skip
+            with self.subTest(text):
+                self.assertEqual(
+                    Size(bytes=size), blockdevice.parse_size(text, "here")
+                )
+
+    def test_shares(self):
+        self.assertEqual(
+            Size(percent=12.5), blockdevice.parse_size("12.5%", "here")
+        )
+        with self.assertRaises(errors.LayoutError):
+            blockdevice.parse_size("101%", "here")

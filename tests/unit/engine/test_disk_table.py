@@ -1,0 +1,93 @@
+"""Partition tables: where everything lies, and what is written."""
+
+from pathlib import Path
+import tempfile
+import unittest
+
+from dib_service.engine import blockdevice, disk_table, errors, verify_image
+from dib_service.engine.blockdevice import GiB, MiB, Partition, Table
+from dib_service.engine.disk_table import Span
+
+
+def table(*sizes, label="gpt", align=MiB):
+    return Table(
+        label=label,
+        align=align,
+        partitions=tuple(
+            Partition(
+                name=f"p{number}",
+                size=blockdevice.parse_size(size, "size"),
+                type="83" if label == "mbr" else "8300",
+                bootable=number == 1,
+            )
+            for number, size in enumerate(sizes, start=1)
+        ),
+    )
+
+
+class Spans(unittest.TestCase):
+    def test_fixed_sizes_then_what_is_left(self):
+        found = disk_table.spans(table("8MiB", "100%"), GiB)
+        self.assertEqual(
+            {
+                "p1": Span(MiB, 8 * MiB),
+                # All but a MiB before, 8 of p1 and the copy of the table.
+                "p2": Span(9 * MiB, (1024 - 10) * MiB),
+            },
+            found,
+        )
+
+    def test_shares_of_what_is_left(self):
+        found = disk_table.spans(table("75%", "25%", label="mbr"), 401 * MiB)
+        self.assertEqual(Span(MiB, 300 * MiB), found["p1"])
+        self.assertEqual(Span(301 * MiB, 100 * MiB), found["p2"])
+
+    def test_what_does_not_fit(self):
+        with self.assertRaises(errors.DiskTooSmall) as caught:
+            disk_table.spans(table("8MiB", "100%"), 9 * MiB)
+        self.assertEqual(9 * MiB, caught.exception.facts["wanted"])
+        with self.assertRaises(errors.DiskTooSmall):
+            disk_table.spans(table("8MiB", "1GiB"), GiB)
+
+    def test_room_is_just_enough(self):
+        for shape in (table("8MiB", "100%"), table("30%", "5MiB", "70%"),
+                      table("100%", label="mbr")):  # fmt: skip
+            wanted = {p.name: 333 * MiB for p in shape.partitions}
+            wanted = {
+                p.name: 333 * MiB for p in shape.partitions if p.size.percent
+            }
+            total = disk_table.room(shape, wanted)
+            found = disk_table.spans(shape, total)
+            for name, size in wanted.items():
+                self.assertGreaterEqual(found[name].size, size)
+            smallest = min(found[name].size for name in wanted)
+            self.assertLess(smallest, 336 * MiB)
+
+    def test_shares_of_more_than_all(self):
+        with self.assertRaises(errors.LayoutError):
+            disk_table.room(table("75%", "75%"), {})
+
+
+class Written(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.image = Path(holder.name) / "disk"
+        with self.image.open("wb") as file:
+            file.truncate(100 * MiB)
+
+    def test_an_mbr(self):
+        shape = table("10MiB", "100%", label="mbr")
+        spans = disk_table.spans(shape, 100 * MiB)
+        disk_table.write(self.image, shape, spans, 512)
+        found = verify_image.partition_table(self.image, 512)
+        self.assertEqual("mbr", found.label)
+        self.assertEqual(list(spans.values()), found.spans)
+        self.assertEqual(["83", "83"], found.types)
+        first = self.image.read_bytes()[:512]
+        self.assertEqual([0x80, 0], [first[446], first[462]])
+        self.assertNotEqual(b"\0" * 4, first[440:444])
+
+    def test_nothing_is_no_table(self):
+        with self.assertRaises(ValueError):
+            verify_image.partition_table(self.image, 512)
