@@ -8,11 +8,13 @@ import time
 from typing import Any, Self
 
 # The kinds, and the facts that each carries beside kind and time:
-#   phase      phase, state=start|end, seconds (at the end)
+#   phase      phase, state=start|end, seconds (at the end); one that fails
+#              has no end
 #   hook       phase, element, hook, state=start|end, seconds, exit_code
-#   line       text: one line of output, without its newline
+#   line       text: one line of output, without its newline; phase,
+#              element, hook where one said it
 #   artefact   format, path, size, virtual_size, sha512
-#   manifest   manifest: see engine.build
+#   manifest   manifest: see engine.manifest
 #   fault      code, turn, message and the facts of engine.errors; for a hook:
 #              element, phase, hook, exit_code, last_lines
 KINDS = ("phase", "hook", "line", "artefact", "manifest", "fault")

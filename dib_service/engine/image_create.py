@@ -12,6 +12,7 @@ import sys
 from dib_service.engine import elements, errors, events, spec, supervisor
 
 GIB = 1024**3
+IMAGE_SIZE = "DIB_IMAGE_SIZE"
 
 # What diskimage-builder would see of the caller's environment and an element
 # may be driven by; the rest of it stays out of the image.
@@ -71,17 +72,27 @@ def _spec(
         variable: value
         for variable, value in environment.items()
         if variable.startswith(PASSED_ON) or variable in PASSED_ON_TOO
+        # In GiB here and in KiB where hooks read it: another variable.
+        if variable != IMAGE_SIZE
     }
     wanted = spec.BuildSpec(
         elements=tuple(options.elements),
         formats=tuple(formats),
         architecture=_architecture(options.arch),
         environment=passed_on,
-        disk_size=options.image_size and int(options.image_size * GIB),
+        disk_size=_size(options.image_size, environment),
         name=name,
         skip_base=options.skip_base,
     )
     return spec.BuildSpec.from_dict(wanted.to_dict())
+
+
+def _size(option: float | None, environment: Mapping[str, str]) -> int | None:
+    try:
+        wanted = option or float(environment.get(IMAGE_SIZE) or 0)
+    except ValueError as exc:
+        raise errors.SpecError(IMAGE_SIZE, "expected a number") from exc
+    return int(wanted * GIB) or None
 
 
 def _architecture(word: str) -> str:

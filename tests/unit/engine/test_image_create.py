@@ -46,6 +46,13 @@ class ImageCreate(unittest.TestCase):
             wanted.environment,
         )
 
+    def test_the_size_may_come_from_the_environment(self):
+        wanted = asked("debian", DIB_IMAGE_SIZE="2")
+        self.assertEqual(2 * 1024**3, wanted.disk_size)
+        self.assertEqual({}, wanted.environment)
+        with self.assertRaises(errors.SpecError):
+            asked("debian", DIB_IMAGE_SIZE="much")
+
     def test_what_cannot_be_is_refused(self):
         with self.assertRaises(errors.SpecError):
             asked("-t", "vmdk", "debian")
