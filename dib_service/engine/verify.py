@@ -13,6 +13,7 @@ import tempfile
 
 from dib_service.engine import errors, process
 from dib_service.engine.blockdevice import Layout
+from dib_service.engine.disk_table import Span
 from dib_service.engine.output import Artefact, described
 from dib_service.engine.verify_image import (
     BIOS_BOOT,
@@ -228,35 +229,46 @@ def _check_boot_sector(image: Path, table: PartitionTable) -> None:
     def fail(problem: str) -> errors.VerifyFailed:
         return errors.VerifyFailed("boot-sector", problem, remedy)
 
+    if table.label == "gpt":
+        where = "a BIOS boot partition"
+        places = [
+            span
+            for span, kind in zip(table.spans, table.types, strict=True)
+            if kind == BIOS_BOOT
+        ]
+    else:
+        where = "the gap before the first partition"
+        end = min(span.offset for span in table.spans)
+        places = [Span(SECTOR, end - SECTOR)]
     with image.open("rb") as disk:
         sector = disk.read(SECTOR)
         if b"GRUB" not in sector[:440]:
             raise fail("there is no boot code in the first sector")
-        core = int.from_bytes(sector[0x5C:0x64], "little") * SECTOR
-        disk.seek(core)
+        core = Span(_sectors(sector[0x5C:0x64]), SECTOR)
+        if not _within(core, places):
+            raise fail(f"the boot sector does not lead to {where}")
+        disk.seek(core.offset)
         first = disk.read(SECTOR)
         # The first entry of the list of what else there is to load.
-        rest = int.from_bytes(first[0x1F4:0x1FC], "little") * SECTOR
-        length = int.from_bytes(first[0x1FC:0x1FE], "little") * SECTOR
-        disk.seek(rest)
-        body = disk.read(length)
-    if table.label == "gpt":
-        places = [
-            (span.offset, span.offset + span.size)
-            for span, kind in zip(table.spans, table.types, strict=True)
-            if kind == BIOS_BOOT
-        ]
-        where = "a BIOS boot partition"
-    else:
-        places = [(SECTOR, min(span.offset for span in table.spans))]
-        where = "the gap before the first partition"
-    if not any(
-        start <= core < end and start <= rest and rest + length <= end
-        for start, end in places
-    ):
-        raise fail(f"the boot sector does not lead to {where}")
-    if not first.strip(b"\0") or not body.strip(b"\0"):
-        raise fail(f"{where} is empty")
+        rest = Span(_sectors(first[0x1F4:0x1FC]), _sectors(first[0x1FC:0x1FE]))
+        if not _within(rest, places):
+            raise fail(f"what is in {where} does not lead on")
+        disk.seek(rest.offset)
+        # Its own decompressor comes first, so it is never all zeros.
+        if not disk.read(rest.size).strip(b"\0"):
+            raise fail(f"{where} holds nothing but a beginning")
+
+
+def _sectors(number: bytes) -> int:
+    return int.from_bytes(number, "little") * SECTOR
+
+
+def _within(part: Span, places: Iterable[Span]) -> bool:
+    return part.size > 0 and any(
+        place.offset <= part.offset
+        and part.offset + part.size <= place.offset + place.size
+        for place in places
+    )
 
 
 def _check_menu(boot: Filesystem, directory: str, layout: Layout) -> None:

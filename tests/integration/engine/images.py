@@ -3,7 +3,7 @@
 from pathlib import Path
 import subprocess
 
-from dib_service.engine import blockdevice
+from dib_service.engine import blockdevice, disk, mounts
 
 ELEMENTS = Path(__file__).parents[3] / "elements"
 
@@ -45,3 +45,61 @@ def run(*words, **options):
     if done.returncode:
         raise AssertionError(f"{words}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def bootable_tree(tree):
+    """A tree that boots as far as grub's menu; its /usr is the host's."""
+    for name in ("boot", "dev", "etc", "proc", "sys", "usr", "var/tmp"):
+        (tree / name).mkdir(parents=True)
+    (tree / "tmp").mkdir(mode=0o1777)
+    for name in ("bin", "lib", "lib64", "sbin"):
+        (tree / name).symlink_to(f"usr/{name}")
+    run("cp", "-a", "/etc/alternatives", "/etc/grub.d", tree / "etc")
+    (tree / "boot/vmlinuz-6.1").write_bytes(b"kernel")
+    (tree / "boot/initrd.img-6.1").write_bytes(b"initramfs")
+    (tree / "etc/machine-id").write_text("uninitialized\n")
+    (tree / "etc/ssh").mkdir()
+    (tree / "etc/ssh/sshd_config").touch()
+    (tree / "var/lib/dbus").mkdir(parents=True)
+    (tree / "var/lib/dbus/machine-id").symlink_to("/etc/machine-id")
+
+
+def boot_loader_installed(target, kind, **environment):
+    """Run the bootloader element's hook where the engine runs it."""
+    hook = ELEMENTS / "bootloader/finalise.d/50-bootloader"
+    inside = target.root / "tmp/hook"
+    inside.write_bytes(hook.read_bytes())
+    inside.chmod(0o755)
+    with (
+        mounts.mounted("/usr", target.root / "usr", "--bind", "-o", "ro"),
+        mounts.prepared(target.root),
+    ):
+        said = run(
+            *("chroot", target.root, "/tmp/hook"),
+            env={
+                "PATH": "/usr/sbin:/usr/bin",
+                "ARCH": "amd64",
+                "DIB_BLOCK_DEVICE": kind,
+                "DIB_ROOT_LABEL": "cloudimg-rootfs",
+                **target.environment,
+                **environment,
+            },
+        )
+    inside.unlink()
+    return said
+
+
+def bootable(kind, path):
+    """A raw image with a boot loader, made in the directory ``path``."""
+    tree = path / "built"
+    bootable_tree(tree)
+    with disk.laid_out(
+        layout(kind),
+        tree=tree,
+        directory=path,
+        mount_point=path / "mnt",
+        size=None,
+    ) as target:
+        if kind:
+            boot_loader_installed(target, kind)
+    return target.image

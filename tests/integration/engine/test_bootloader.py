@@ -1,0 +1,111 @@
+"""The boot sector that the bootloader element installs starts grub."""
+
+import os
+from pathlib import Path
+import selectors
+import subprocess
+import tempfile
+import time
+import unittest
+
+from dib_service.engine import verify, verify_image
+from tests.integration.engine import images
+
+BOOT_SECONDS = 120
+
+
+def serial_output(image, until):
+    """What a machine with this disk says on its serial port."""
+    machine = subprocess.Popen(
+        [
+            *("qemu-system-x86_64", "-accel", "tcg", "-m", "256"),
+            *("-nographic", "-nodefaults", "-serial", "stdio"),
+            *("-drive", f"file={image},format=raw,if=virtio", "-snapshot"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said = b""
+    give_up = time.monotonic() + BOOT_SECONDS
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(machine.stdout, selectors.EVENT_READ)
+            while until not in said and time.monotonic() < give_up:
+                if selector.select(1):
+                    piece = os.read(machine.stdout.fileno(), 65536)
+                    if not piece:
+                        break
+                    said += piece
+    finally:
+        machine.kill()
+        machine.wait()
+        machine.stdout.close()
+    return said.decode(errors="replace")
+
+
+class BootLoader(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(dir="/var/tmp")
+        self.addCleanup(holder.cleanup)
+        self.path = Path(holder.name).resolve()
+
+    def boots(self, kind):
+        image = images.bootable(kind, self.path)
+        verify.check_image(image, images.layout(kind))
+        # The firmware found the boot sector, it found core, core found root
+        # by its label, and the menu there started its first entry.
+        said = serial_output(image, b"Loading Linux 6.1")
+        self.assertIn("Loading Linux 6.1", said)
+        return image
+
+    def test_an_mbr_boots(self):
+        self.boots("mbr")
+
+    def test_a_gpt_boots(self):
+        self.boots("gpt")
+
+    def test_the_menu_finds_root_by_label_and_names_nothing_of_the_host(self):
+        image = self.boots("gpt")
+        root = verify_image.partition_table(image, 512).spans[-1]
+        inside = verify_image.Filesystem(image, root.offset)
+        menu = inside.text("/boot/grub/grub.cfg")
+        self.assertIn("root=LABEL=cloudimg-rootfs", menu)
+        self.assertIn("console=tty0 console=ttyS0,115200", menu)
+        self.assertNotIn("/dev/loop", menu)
+        self.assertNotIn("hostdisk", menu)
+        defaults = inside.text("/etc/default/grub")
+        self.assertIn("GRUB_DISABLE_LINUX_UUID", defaults)
+        # It was for the build only; update-grub finds out by itself.
+        self.assertNotIn("GRUB_DEVICE_BOOT", defaults)
+
+    def test_a_tree_without_a_kernel_is_refused(self):
+        tree = self.path / "built"
+        images.bootable_tree(tree)
+        (tree / "boot/vmlinuz-6.1").unlink()
+        with (
+            self.assertRaisesRegex(AssertionError, "no kernel in /boot"),
+            images.disk.laid_out(
+                images.layout("mbr"),
+                tree=tree,
+                directory=self.path,
+                mount_point=self.path / "mnt",
+                size=None,
+            ) as target,
+        ):
+            images.boot_loader_installed(target, "mbr")
+
+    def test_what_we_cannot_boot_is_refused(self):
+        tree = self.path / "built"
+        images.bootable_tree(tree)
+        with images.disk.laid_out(
+            images.layout("mbr"),
+            tree=tree,
+            directory=self.path,
+            mount_point=self.path / "mnt",
+            size=None,
+        ) as target:
+            with self.assertRaisesRegex(AssertionError, "cannot boot arm64"):
+                images.boot_loader_installed(target, "mbr", ARCH="arm64")
+            said = images.boot_loader_installed(target, "")
+            self.assertIn("no boot loader", said)

@@ -1,0 +1,242 @@
+"""Each check of a finished image: sound images pass, broken ones do not."""
+
+import dataclasses
+import os
+from pathlib import Path
+import tempfile
+import unittest
+
+from dib_service.engine import errors, output, verify, verify_image
+from tests.integration.engine import images
+
+MiB = 1024 * 1024
+GRUB_CFG = "/boot/grub/grub.cfg"
+
+
+class Verified(unittest.TestCase):
+    kinds: tuple[str | None, ...] = ("gpt", "mbr", None)
+
+    @classmethod
+    def setUpClass(cls):
+        holder = tempfile.TemporaryDirectory(dir="/var/tmp")
+        cls.addClassCleanup(holder.cleanup)
+        cls.sound = {}
+        for kind in cls.kinds:
+            path = Path(holder.name).resolve() / str(kind)
+            path.mkdir()
+            cls.sound[kind] = images.bootable(kind, path)
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(dir="/var/tmp")
+        self.addCleanup(holder.cleanup)
+        self.path = Path(holder.name).resolve()
+
+    def copied(self, kind):
+        image = self.path / "image0.raw"
+        images.run("cp", "--sparse=always", self.sound[kind], image)
+        return image
+
+    def refused(self, image, kind, check):
+        with self.assertRaises(errors.VerifyFailed) as caught:
+            verify.check_image(image, images.layout(kind))
+        self.assertEqual(check, caught.exception.facts["check"])
+        # What is wrong; what to do.
+        self.assertIn("; ", str(caught.exception))
+
+
+class Images(Verified):
+    def place(self, image, kind):
+        offset = 0
+        if kind:
+            table = verify_image.partition_table(image, 512)
+            offset = table.spans[-1].offset
+        return f"{image}?offset={offset}"
+
+    def edited(self, kind, *requests):
+        image = self.copied(kind)
+        script = self.path / "script"
+        script.write_text("".join(f"{request}\n" for request in requests))
+        images.run("debugfs", "-w", "-f", script, self.place(image, kind))
+        return image
+
+    def with_file(self, kind, path, text):
+        source = self.path / "source"
+        source.write_text(text)
+        return self.edited(kind, f"rm {path}", f"write {source} {path}")
+
+    def test_sound_images_pass(self):
+        for kind in self.kinds:
+            with self.subTest(kind):
+                verify.check_image(self.sound[kind], images.layout(kind))
+
+    def test_another_label(self):
+        for kind in self.kinds:
+            image = self.copied(kind)
+            images.run("tune2fs", "-L", "other", self.place(image, kind))
+            self.refused(image, kind, "root-label")
+
+    def test_no_filesystem(self):
+        image = self.copied(None)
+        with image.open("r+b") as disk:
+            disk.write(b"\0" * MiB)
+        self.refused(image, None, "root-label")
+
+    def test_a_damaged_filesystem(self):
+        for kind in self.kinds:
+            image = self.edited(kind, "clri /etc/ssh")
+            self.refused(image, kind, "filesystem")
+
+    def test_fstab(self):
+        self.refused(self.edited(None, "rm /etc/fstab"), None, "fstab")
+        for line in (
+            "",
+            "/dev/sda1 / ext4 defaults 0 1\n",
+            "# LABEL=cloudimg-rootfs / ext4 defaults 0 1\n",
+            "LABEL=cloudimg-rootfs /mnt ext4 defaults 0 1\n",
+        ):
+            image = self.with_file(None, "/etc/fstab", line)
+            self.refused(image, None, "fstab")
+
+    def test_host_keys(self):
+        for name in ("ssh_host_ed25519_key", "ssh_host_rsa_key.pub"):
+            image = self.with_file(None, f"/etc/ssh/{name}", "key")
+            self.refused(image, None, "ssh-host-key")
+
+    def test_machine_id(self):
+        identity = "0123456789abcdef" * 2 + "\n"
+        image = self.with_file(None, "/etc/machine-id", identity)
+        self.refused(image, None, "machine-id")
+        dbus = "/var/lib/dbus/machine-id"
+        image = self.with_file(None, dbus, identity)
+        self.refused(image, None, "machine-id")
+        for sound in (
+            self.with_file(None, "/etc/machine-id", ""),
+            self.edited(None, "rm /etc/machine-id", f"rm {dbus}"),
+        ):
+            verify.check_image(sound, images.layout())
+
+    def test_the_menu(self):
+        for path in (GRUB_CFG, "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1"):
+            image = self.edited("gpt", f"rm {path}")
+            self.refused(image, "gpt", "boot-menu")
+        for root in ("root=/dev/sda1", "", "root=LABEL=cloudimg-rootfs2"):
+            menu = f"linux /boot/vmlinuz-6.1 {root} ro\n"
+            menu += "initrd /boot/initrd.img-6.1\n"
+            image = self.with_file("mbr", GRUB_CFG, menu)
+            self.refused(image, "mbr", "boot-menu")
+
+    def test_a_menu_that_means_harm(self):
+        menu = 'linux /boot/"x root=LABEL=cloudimg-rootfs\ninitrd /\x01\n'
+        image = self.with_file("mbr", GRUB_CFG, menu)
+        self.refused(image, "mbr", "boot-menu")
+
+    def overwritten(self, kind, offset, data):
+        image = self.copied(kind)
+        with image.open("r+b") as disk:
+            disk.seek(offset)
+            disk.write(data)
+        return image
+
+    def test_the_boot_sector(self):
+        for kind, core in (("mbr", 512), ("gpt", MiB)):
+            for offset, data in (
+                # No code; code that leads past the end; no core; half of it.
+                (0, b"\0" * 440),
+                (0x5C, b"\xff" * 8),
+                (0x5C, (4 * MiB).to_bytes(8, "little")),
+                (core, b"\0" * 512),
+                (core + 512, b"\0" * 100_000),
+            ):
+                with self.subTest(kind, offset=offset, length=len(data)):
+                    if offset == core + 512 and kind == "mbr":
+                        data = data[: MiB - offset]
+                    image = self.overwritten(kind, offset, data)
+                    self.refused(image, kind, "boot-sector")
+
+    def test_the_partition_table(self):
+        for kind in ("mbr", "gpt"):
+            image = self.overwritten(kind, 446, b"\0" * 66)
+            self.refused(image, kind, "partition-table")
+        self.refused(self.sound["mbr"], "gpt", "partition-table")
+        self.refused(self.sound["gpt"], "mbr", "partition-table")
+        image = self.overwritten("gpt", 512, b"\0" * 8)
+        self.refused(image, "gpt", "partition-table")
+        image = self.copied("gpt")
+        os.truncate(image, image.stat().st_size - 512)
+        self.refused(image, "gpt", "partition-table")
+
+
+class Files(Verified):
+    kinds = (None,)
+
+    def written(self, *formats):
+        return output.write_all(
+            formats,
+            self.copied(None),
+            name="image",
+            output_dir=self.path / "out",
+        )
+
+    def check(self, *artefacts):
+        verify.check(artefacts, images.layout(), scratch=self.path)
+
+    def assert_refused(self, check, *artefacts):
+        with self.assertRaises(errors.VerifyFailed) as caught:
+            self.check(*artefacts)
+        self.assertEqual(check, caught.exception.facts["check"])
+
+    def test_sound_files_pass(self):
+        self.check(*self.written("raw", "qcow2"))
+        self.check(*self.written("qcow2"))
+        self.assertEqual(
+            {"out", "image0.raw"}, {p.name for p in self.path.iterdir()}
+        )
+
+    def test_another_format_than_declared(self):
+        raw, qcow2 = self.written("raw", "qcow2")
+        self.assert_refused(
+            "format", dataclasses.replace(raw, path=qcow2.path)
+        )
+        self.assert_refused(
+            "format", dataclasses.replace(qcow2, path=raw.path)
+        )
+
+    def test_another_size(self):
+        [raw] = self.written("raw")
+        os.truncate(raw.path, raw.size + MiB)
+        self.assert_refused("virtual-size", raw)
+
+    def test_a_file_that_refers_to_another(self):
+        raw, qcow2 = self.written("raw", "qcow2")
+        images.run(
+            *("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw"),
+            *("-b", raw.path, qcow2.path),
+        )
+        self.assert_refused("format", qcow2)
+
+    def test_a_damaged_file(self):
+        [qcow2] = self.written("qcow2")
+        with qcow2.path.open("r+b") as file:
+            # The table of reference counts.
+            file.seek(0x30)
+            table = int.from_bytes(file.read(8), "big")
+            file.seek(table)
+            at = int.from_bytes(file.read(8), "big")
+            file.seek(at)
+            file.write(b"\0" * 64)
+        self.assert_refused("qemu-img-check", qcow2)
+
+    def test_formats_that_hold_different_things(self):
+        raw, qcow2 = self.written("raw", "qcow2")
+        with raw.path.open("r+b") as file:
+            file.seek(raw.size - 4096)
+            file.write(b"other")
+        self.assert_refused("same-content", raw, qcow2)
+
+    def test_what_is_in_a_qcow2_is_looked_at(self):
+        image = self.copied(None)
+        images.run("tune2fs", "-L", "other", image)
+        artefacts = output.write_all(
+            ["qcow2"], image, name="image", output_dir=self.path / "out"
+        )
+        self.assert_refused("root-label", *artefacts)
