@@ -1,11 +1,14 @@
 """What a command prints: values for a reader in tables, plain in JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
+import re
 from typing import Any
 
 from cliff import columns
 
 from dib_service.client import progress, sdk
+
+DIGEST = re.compile(r"[0-9a-f]{64,}")
 
 Row = tuple[Any, ...]
 Table = tuple[Sequence[str], Iterable[Row]]
@@ -115,9 +118,12 @@ def plan_card(plan: dict[str, Any]) -> Card:
 
 def _one_line(value: Any) -> str:
     if isinstance(value, Mapping):
-        return progress.printable(
-            ", ".join(f"{k}={_one_line(v)}" for k, v in value.items())
+        given = (
+            f"{k}={_one_line(v)}" for k, v in value.items() if v is not None
         )
+        return ", ".join(given)
     if value is None:
         return "-"
-    return progress.printable(str(value))
+    text = progress.printable(str(value))
+    # Whoever compares digests reads JSON.
+    return f"{text[:12]}…" if DIGEST.fullmatch(text) else text

@@ -102,6 +102,20 @@ class TestShow(fake.CommandTestCase):
         self.run_command(commands.ShowBuild, build_id, "-f", "json")
         self.assertEqual(fault, self.printed_json()["fault"])
 
+    def test_a_table_leaves_out_what_is_not_there_and_most_of_a_digest(self):
+        build_id = self.api.add_build(
+            artefacts=[{"format": "raw", "sha512": "a" * 128}],
+            attempts=[{"epoch": 1, "outcome": None}],
+        )
+        self.run_command(commands.ShowBuild, build_id)
+        self.assertIn("| format=raw, sha512=aaaaaaaaaaaa… ", self.printed())
+        self.assertIn("| epoch=1  ", self.printed())
+        self.stdout = fake.Stdout()
+        self.run_command(commands.ShowBuild, build_id, "-f", "json")
+        self.assertEqual(
+            "a" * 128, self.printed_json()["artefacts"][0]["sha512"]
+        )
+
     def test_a_build_is_shown_by_name_with_all_its_details(self):
         build_id = self.api.add_build(name="web")
         self.run_command(commands.ShowBuild, "web", "-f", "json")
