@@ -84,6 +84,7 @@ def build_card(build: sdk.Build) -> Card:
         "id": build.id,
         "name": build.name,
         "state": build.state,
+        "phase": build.phase,
         "image_ids": Words(build.image_ids),
         "fault": Facts(build.fault),
         "elements": Words(build.elements),

@@ -51,6 +51,8 @@ class Build(resource.Resource):
     state = resource.Body("state")
     #: The request that asked for it, as the service's logs name it.
     request_id = resource.Body("request_id")
+    #: Where a running build is, as it said last.
+    phase = resource.Body("phase")
     #: Whom the build and its images belong to.
     project_id = resource.Body("project_id")
     #: Who asked.
