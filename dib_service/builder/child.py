@@ -129,11 +129,13 @@ class Child:
                 # Asked each time round: a chatty child has a deadline too.
                 if time.monotonic() > deadline:
                     raise TooSlow
-                ready = [key for key, _ in selector.select(TICK_SECONDS)]
-                streams = [key for key in ready if key.data is not None]
+                # Asked before we look: what it said until then is there.
+                gone = self.exited()
+                ready = selector.select(0 if gone else TICK_SECONDS)
+                streams = [key for key, _ in ready if key.data is not None]
                 # Not "when the pipes are closed": something that escaped
                 # the child may hold them open.
-                if not streams and self.exited():
+                if gone and not streams:
                     return
                 for key in streams:
                     yield from self._read(selector, key)

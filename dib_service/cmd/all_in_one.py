@@ -20,7 +20,7 @@ import oslo_messaging
 import sqlalchemy as sa
 
 from dib_service import conf as conf_lib
-from dib_service import exception
+from dib_service import exception, inprocess
 from dib_service.api import server as api_server
 from dib_service.builder import manager as builder_manager
 from dib_service.conductor import manager as conductor_manager
@@ -28,9 +28,6 @@ from dib_service.db import migrations
 from dib_service.objects.builder import Builder
 
 LOG = log.getLogger(__name__)
-
-# No other transport without a broker works between threads this fast.
-IN_PROCESS = "kombu+memory://localhost/"
 
 ENROLMENT = "enrolment.json"
 
@@ -53,9 +50,10 @@ def main() -> None:
 
 def set_defaults(options: cfg.ConfigOpts) -> None:
     """What differs from the defaults of services that run apart."""
+    inprocess.register()
     # Parsing makes the option known.
-    oslo_messaging.TransportURL.parse(options, IN_PROCESS)
-    options.set_default("transport_url", IN_PROCESS)
+    oslo_messaging.TransportURL.parse(options, inprocess.URL)
+    options.set_default("transport_url", inprocess.URL)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ import fixtures
 from oslo_config import cfg
 from oslo_config import fixture as config_fixture
 from oslo_log import log as oslo_log
-import oslo_messaging
 
 from dib_service import conf as conf_lib
 from dib_service import rpc
@@ -69,8 +68,7 @@ class FlowTest(fixtures.TestWithFixtures, unittest.TestCase):
             oslo_log.register_options(cfg.CONF)
         cfg.CONF([], default_config_files=[], default_config_dirs=[])
         self.config = self.useFixture(config_fixture.Config(conf_lib.CONF))
-        oslo_messaging.TransportURL.parse(cfg.CONF, all_in_one.IN_PROCESS)
-        self.config.config(transport_url=all_in_one.IN_PROCESS)
+        all_in_one.set_defaults(cfg.CONF)
         self.addCleanup(rpc.forget_transport)
         rpc.forget_transport()
         self.config.config(
@@ -189,10 +187,13 @@ class FlowTest(fixtures.TestWithFixtures, unittest.TestCase):
         builds = self.state / "builds"
         wait_until(lambda: not list(builds.iterdir()))
         wait_until(lambda: len(self.glance.images) == images)
-        self.assertFalse(
-            [
-                thread.name
-                for thread in threading.enumerate()
-                if thread.name.startswith("report-")
-            ]
-        )
+        wait_until(lambda: not _reporting())
+
+
+def _reporting() -> list[str]:
+    """The reporters that still speak."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name.startswith("report-")
+    ]

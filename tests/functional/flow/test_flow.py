@@ -1,6 +1,8 @@
 """A build's way through conductor and builder, with trouble on it."""
 
+import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -129,15 +131,11 @@ class TroubleTest(base.FlowTest):
     def engines(self):
         """The fake engines at work below our state path."""
         found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                try:
-                    with open(f"/proc/{name}/cmdline", "rb") as stream:
-                        words = stream.read()
-                except OSError:
-                    continue
-                if os.fsencode(self.state) in words:
-                    found.append(int(name))
+        for entry in pathlib.Path("/proc").iterdir():
+            # Gone meanwhile, or no process.
+            with contextlib.suppress(OSError):
+                if os.fsencode(self.state) in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
         return found
 
 
