@@ -1,6 +1,7 @@
 """The whole service on a real cloud, for tests of it."""
 
 from collections.abc import Mapping, Sequence
+import functools
 import json
 import os
 import pathlib
@@ -190,6 +191,7 @@ class ServiceCase(unittest.TestCase):
         return json.loads(done.stdout) if "json" in words else said
 
 
+@functools.cache
 def api_of(cloud: Cloud, user: str = "demo") -> adapter.Adapter:
     """The image-build service for that user; no call raises."""
     return adapter.Adapter(
