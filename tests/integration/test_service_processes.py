@@ -28,7 +28,9 @@ class ProcessesTest(service_case.ServiceCase):
             "DEFAULT": {"transport_url": cls.broker.transport_url},
             "oslo_messaging_rabbit": {"rabbit_quorum_queue": "true"},
             "database": {"connection": lab.postgresql().database("processes")},
-            # Short, so that a killed conductor's work is soon another's.
+            # Short, so that a killed conductor's work is soon another's,
+            # and who waits for its answer asks again.
+            "messaging": {"call_timeout": 5},
             "conductor": {"publish_lock_seconds": 2, "sweep_interval": 2},
         }
         super().setUpClass()
