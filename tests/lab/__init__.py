@@ -14,6 +14,8 @@ import functools
 import os
 import pathlib
 import shutil
+import signal
+import sys
 import tempfile
 
 from tools.lab import errors
@@ -58,6 +60,9 @@ def state() -> State:
     """A folder for this process, gone at its end but for the logs."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-"))
     atexit.register(_keep_logs_only, path)
+    # Without this, a test run that is told to end leaves its servers.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return State(path)
 
 
