@@ -32,6 +32,10 @@ class Reaper:
     def look(self) -> int:
         """End what has run out, if we may; says how many."""
         settings = cfg.CONF.conductor
+        if not self._serving():
+            self._serving_since = None
+            return 0
+        # Looked at afterwards: to find out may itself have taken long.
         now = self._clock()
         if self._last_look is not None and now - self._last_look > max(
             settings.lease_seconds / 2, 2 * settings.reap_interval
@@ -39,13 +43,6 @@ class Reaper:
             LOG.info("this conductor has slept: no lease is ended yet")
             self._serving_since = None
         self._last_look = now
-        try:
-            lease.clock()
-            self._reachable()
-        except Exception as error:
-            LOG.warning("no lease is ended now: %s", error)
-            self._serving_since = None
-            return 0
         if self._serving_since is None:
             self._serving_since = now
         if now - self._serving_since < settings.lease_seconds:
@@ -54,3 +51,12 @@ class Reaper:
         if ended:
             LOG.warning("%d leases ran out", ended)
         return ended
+
+    def _serving(self) -> bool:
+        try:
+            lease.clock()
+            self._reachable()
+        except Exception as error:
+            LOG.warning("no lease is ended now: %s", error)
+            return False
+        return True

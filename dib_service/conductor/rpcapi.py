@@ -335,4 +335,8 @@ def _client(
         transport or rpc.transport(),
         oslo_messaging.Target(topic=topic, version=VERSION),
         timeout=timeout,
+        # The timeout is for the answer alone: with the default, a call waits
+        # for ever for a broker that is down. One more try there is, as the
+        # first finds out that a connection has died.
+        retry=1,
     )

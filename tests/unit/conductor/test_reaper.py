@@ -22,9 +22,11 @@ class ReaperTest(testtools.TestCase):
         database.change_build(self.build, lease_expires_at=db.now() - 300)
         self.time = 1000.0
         self.broker_is_up = True
+        self.broker_takes = 0.0
         self.reaper = reaper.Reaper(self.reachable, clock=lambda: self.time)
 
     def reachable(self) -> None:
+        self.time += self.broker_takes
         if not self.broker_is_up:
             raise OSError("no broker")
 
@@ -62,5 +64,13 @@ class ReaperTest(testtools.TestCase):
     def test_a_process_that_slept_starts_anew(self) -> None:
         self.look_for(55)
         self.time += 300
+        self.assertFalse(self.look_for(60))
+        self.assertTrue(self.look_for(5))
+
+    def test_a_broker_that_made_us_wait_starts_it_anew(self) -> None:
+        self.look_for(55)
+        self.broker_takes = 300.0
+        self.reaper.look()
+        self.broker_takes = 0.0
         self.assertFalse(self.look_for(60))
         self.assertTrue(self.look_for(5))
