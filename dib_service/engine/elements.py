@@ -113,17 +113,18 @@ def runnable(directory: Path) -> tuple[str, ...]:
 
 
 def ignored(directory: Path) -> list[str]:
-    """The files in an element's phases that look like hooks but never run."""
+    """The files in an element's phases that look like hooks but never run.
+
+    Those that hooks read lie beside them; only hooks start with a number.
+    """
     return [
         f"{phase}/{entry.name}"
         for phase in catalogue.PHASES
         if (directory / phase).is_dir()
         for entry in sorted((directory / phase).iterdir())
         if entry.is_file()
-        and not entry.name.startswith(".")
+        and entry.name[0].isdigit()
         and entry.name not in runnable(directory / phase)
-        # Lists that the package-installs element reads, not hooks.
-        and not entry.name.startswith("package-installs-")
     ]
 
 
@@ -195,7 +196,8 @@ def _summary(directory: Path) -> str:
     ]
     title = lines[0] if lines else ""
     for number, line in enumerate(lines):
-        if line and not _is_rule(line):
+        # Comments and directives are no sentences.
+        if line and not _is_rule(line) and not line.startswith(".."):
             below = lines[number + 1] if number + 1 < len(lines) else ""
             if _is_rule(below):
                 title = line

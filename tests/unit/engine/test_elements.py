@@ -38,6 +38,10 @@ class Read(OnDisk):
         )
         self.assertEqual("Makes a thing.", self.one().summary)
 
+    def test_a_comment_is_no_summary(self):
+        self.write("a/README.rst", ".. a comment\n\na\n=====\n\nSays it.\n")
+        self.assertEqual("Says it.", self.one().summary)
+
     def test_a_title_alone_is_the_summary(self):
         self.write("a/README.rst", "Title\n=====\n")
         self.assertEqual("Title", self.one().summary)
@@ -49,6 +53,7 @@ class Read(OnDisk):
             ("20-not-executable", 0o644),
             ("30-dot.sh", 0o755),
             (".hidden", 0o755),
+            ("data.conf", 0o644),
         ):
             self.write(f"a/install.d/{name}", "#!/bin/sh\n", mode)
         (self.place / "a/install.d/directory").mkdir()
