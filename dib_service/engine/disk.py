@@ -19,6 +19,9 @@ from dib_service.engine.blockdevice import IMAGE, Layout, MiB, Volume
 from dib_service.engine.disk_size import Geometry, Usage
 from dib_service.engine.disk_table import Span
 
+# No disk ends within a sector, whatever number it was asked for by.
+SECTOR = 4096
+
 # Trimmed, a filesystem of these gives back what it does not use.
 TRIMMED = ("ext2", "ext3", "ext4")
 
@@ -117,12 +120,11 @@ def _planned(
         for volume in layout.mounts
     }
     if layout.table is None:
-        total = size or wanted[IMAGE]
-        total = total // layout.block_size * layout.block_size
+        total = (size or wanted[IMAGE]) // SECTOR * SECTOR
         spans = {IMAGE: Span(0, total)}
     else:
         enough = disk_table.room(layout.table, wanted)
-        total = size or enough
+        total = (size or enough) // SECTOR * SECTOR
         spans = disk_table.spans(layout.table, total)
     geometries = {}
     for volume in layout.mounts:
@@ -237,7 +239,10 @@ def _ext_options(volume: Volume, geometry: Geometry | None) -> list[str]:
         extended += f",resize={geometry.resize}"
     options = ["-E", extended, "-N", str(geometry.inodes)]
     if volume.type == "ext4":
-        options += ["-O", "64bit,metadata_csum"]
+        features = "64bit,metadata_csum"
+        if geometry.meta_bg:
+            features += ",meta_bg,^resize_inode"
+        options += ["-O", features]
     if volume.type != "ext2":
         options += ["-J", f"size={geometry.journal // MiB}"]
     return options

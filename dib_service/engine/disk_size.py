@@ -32,10 +32,13 @@ MOST_INODES = 2**32 - 1
 
 # Descriptors of this many blocks can be added in place: 8 TiB without
 # moving anything. Every kernel since 2.6 grows a mounted filesystem this
-# way. Above it the kernel goes on with meta_bg by itself; to start with
+# way. Above it the kernel goes on with meta_bg by itself. To start with
 # meta_bg would save 4 MiB for each copy of the descriptors, and rely on code
-# in the guest's kernel that was corrected as late as 6.7.
+# in the guest's kernel that was corrected as late as 6.7; so only an image
+# that says that it goes beyond does: resize2fs would move all descriptors
+# of one that is not mounted, for hours.
 RESERVED_BLOCKS = 1024
+IN_PLACE = 8 * TiB
 
 # What finalise.d writes and what a first boot needs before the disk is
 # grown: 3 MiB of boot loader, and an initramfs made anew, which unpacks 100
@@ -76,10 +79,13 @@ class Geometry:
     size: int
     inodes: int
     journal: int
+    meta_bg: bool = False
 
     @property
     def resize(self) -> int | None:
         """The blocks that the descriptors kept free suffice for."""
+        if self.meta_bg:
+            return None
         groups = (_descriptor_blocks(self.size) + RESERVED_BLOCKS) * (
             BLOCK // DESCRIPTOR
         )
@@ -122,15 +128,16 @@ def geometry(
     if journal is None:
         journal = min(max(content // 8, SMALLEST_JOURNAL), JOURNAL)
         journal = journal // MiB * MiB
+    far = limit is not None and limit > IN_PLACE
     if size is not None:
-        return Geometry(size, _inodes(size, usage, limit), journal)
+        return Geometry(size, _inodes(size, usage, limit), journal, far)
     if extra is None:
         extra = min(max(content // SLACK_SHARE, SMALLEST_SLACK), LARGEST_SLACK)
     size = _round_up(content + extra + journal, MiB)
     # More groups take more tables, which take more groups: the sum settles
     # after a few rounds.
     while True:
-        found = Geometry(size, _inodes(size, usage, limit), journal)
+        found = Geometry(size, _inodes(size, usage, limit), journal, far)
         enough = max(needed(found, usage) + extra, _floor(usage, limit))
         if enough <= size:
             return found

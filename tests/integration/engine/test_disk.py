@@ -173,6 +173,11 @@ class Copies(Disks):
         self.assertLess(trimmed, 20 * MiB)
         self.assertEqual(256 * MiB, target.image.stat().st_size)
 
+    def test_a_size_that_no_disk_has(self):
+        with self.laid_out(images.layout(), size=64 * MiB + 777) as target:
+            pass
+        self.assertEqual(64 * MiB, target.image.stat().st_size)
+
     def test_fstab(self):
         (self.tree / "etc").mkdir()
         outside = self.path / "outside"
@@ -335,6 +340,30 @@ class Growth(Disks):
     def test_a_filesystem_grows_to_8_tib(self):
         self.assert_grows(lambda size: 8 * 1024**4)
 
+    def test_beyond_if_it_was_said_that_it_must(self):
+        # No file on ext4 is as large as that; on a tmpfs it may be.
+        scratch = self.path / "tmpfs"
+        scratch.mkdir()
+        images.run("mount", "-t", "tmpfs", "-o", "size=2G", "x", scratch)
+        self.addCleanup(images.run, "umount", scratch)
+        (self.tree / "file").write_text("kept")
+        petabyte = str(1024**5 // 4096)
+        with disk.laid_out(
+            images.layout(MAX_ONLINE_RESIZE=petabyte),
+            tree=self.tree,
+            directory=scratch,
+            mount_point=self.path / "mnt",
+            size=None,
+        ) as target:
+            pass
+        os.truncate(target.image, 100 * 1024**4)
+        images.run("e2fsck", "-fp", target.image)
+        images.run("resize2fs", target.image)
+        with self.mounted_again(target.image) as place:
+            status = os.statvfs(place)
+            self.assertGreater(status.f_blocks * 4096, 99 * 1024**4)
+            self.assertEqual("kept", (place / "file").read_text())
+
     def assert_grows(self, to):
         full_tree(self.tree)
         with self.laid_out(images.layout()) as target:
@@ -343,7 +372,6 @@ class Growth(Disks):
         os.truncate(target.image, size)
         images.run("e2fsck", "-fp", target.image)
         images.run("resize2fs", target.image)
-        images.run("e2fsck", "-fn", target.image)
         with self.mounted_again(target.image) as place:
             status = os.statvfs(place)
             self.assertGreater(status.f_blocks * 4096, size * 0.95)
