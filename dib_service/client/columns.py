@@ -53,9 +53,9 @@ class Facts(columns.FormattableColumn[Mapping[str, Any] | None]):
                 lines.append(f"{name}: {_one_line(value)}")
         return "\n".join(lines)
 
-    def machine_readable(self) -> dict[str, Any]:
-        """The facts; none is an empty dict."""
-        return dict(self._value or {})
+    def machine_readable(self) -> dict[str, Any] | None:
+        """The facts; None where there is nothing to have any."""
+        return None if self._value is None else dict(self._value)
 
 
 class Phases(columns.FormattableColumn[Sequence[Mapping[str, Any]] | None]):

@@ -119,7 +119,9 @@ class TestShow(fake.CommandTestCase):
     def test_a_build_is_shown_by_name_with_all_its_details(self):
         build_id = self.api.add_build(name="web")
         self.run_command(commands.ShowBuild, "web", "-f", "json")
-        self.assertEqual(build_id, self.printed_json()["id"])
+        shown = self.printed_json()
+        self.assertEqual(build_id, shown["id"])
+        self.assertIsNone(shown["fault"])
         self.assertEqual(f"GET /v1/builds/{build_id}", self.api.asked[-1])
 
 
