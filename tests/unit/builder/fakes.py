@@ -29,8 +29,8 @@ class FakeConductor(rpcapi.ConductorAPI):
         self.answers: dict[str, rpcapi.Claim | None] = {}
         self.beats: dict[str, str] = {}
         self.states: list[str] = []
-        self.events: dict[int, Mapping[str, Any]] = {}
-        self.chunks: dict[int, bytes] = {}
+        self.events: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self.chunks: dict[tuple[str, int], bytes] = {}
         self.sessions: list[str] = []
         self.known: set[str] = set()
         self.described: list[Mapping[str, Any]] = []
@@ -42,21 +42,15 @@ class FakeConductor(rpcapi.ConductorAPI):
 
     @property
     def log(self) -> str:
-        """All chunks, in their order."""
+        """All chunks, in their order; the builds one after the other."""
         with self.lock:
-            assert sorted(self.chunks) == list(range(len(self.chunks)))
-            return b"".join(
-                self.chunks[number] for number in sorted(self.chunks)
-            ).decode()
+            return b"".join(_whole(self.chunks)).decode()
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of all events, in their order."""
+        """The kinds of all events, likewise."""
         with self.lock:
-            assert sorted(self.events) == list(range(len(self.events)))
-            return [
-                self.events[number]["kind"] for number in sorted(self.events)
-            ]
+            return [event["kind"] for event in _whole(self.events)]
 
     def called(self, name: str) -> int:
         """How often."""
@@ -107,13 +101,15 @@ class FakeConductor(rpcapi.ConductorAPI):
             if not self.states or self.states[-1] != state:
                 self.states.append(state)
             for number, event in enumerate(events, first_sequence):
-                assert self.events.setdefault(number, event) == event
+                key = lease.build_id, number
+                assert self.events.setdefault(key, event) == event
             self._called("report")
 
     def append_log(self, lease, sequence, data):
         assert 0 < len(data) <= 64 * 1024
         with self.lock:
-            assert self.chunks.setdefault(sequence, data) == data
+            key = lease.build_id, sequence
+            assert self.chunks.setdefault(key, data) == data
             self._called("append_log")
 
     def grant_upload(self, lease, artefacts):
@@ -129,7 +125,7 @@ class FakeConductor(rpcapi.ConductorAPI):
                     rpcapi.Upload(
                         format=artefact.format,
                         target="glance",
-                        image_id=f"image-{artefact.format}",
+                        image_id=f"{lease.build_id}-{artefact.format}",
                         name="an image",
                         disk_format=artefact.format,
                         container_format="bare",
@@ -149,6 +145,13 @@ class FakeConductor(rpcapi.ConductorAPI):
         with self.lock:
             self._called("fail")
             self.faults.append((fault, retry))
+
+
+def _whole(pieces: Mapping[tuple[str, int], Any]) -> list[Any]:
+    """The pieces in order, of which none may be missing."""
+    for build_id, number in pieces:
+        assert number == 0 or (build_id, number - 1) in pieces
+    return [pieces[key] for key in sorted(pieces)]
 
 
 def host(state: pathlib.Path, **changes: Any) -> job.Host:

@@ -78,7 +78,7 @@ class JobTest(unittest.TestCase):
             ],
             self.conductor.kinds,
         )
-        image = self.glance.images["image-qcow2"]
+        image = self.glance.images["build-1-qcow2"]
         self.assertEqual("active", image["status"])
         self.assertEqual("private", image["visibility"])
         self.assertTrue(image["os_hidden"])
@@ -278,7 +278,9 @@ class JobTest(unittest.TestCase):
         self.assertEqual(
             1, self.conductor.log.count("hello from the fake engine")
         )
-        self.assertEqual("active", self.glance.images["image-qcow2"]["status"])
+        self.assertEqual(
+            "active", self.glance.images["build-1-qcow2"]["status"]
+        )
 
     def test_a_token_that_ran_out_is_renewed(self):
         self.glance.tokens = {"token-3"}
@@ -318,7 +320,7 @@ class JobTest(unittest.TestCase):
         self.assertEqual(1, self.glance.asked("PUT"))
 
     def test_an_image_that_was_deleted_cannot_come_back(self):
-        self.glance.deleted.add("image-qcow2")
+        self.glance.deleted.add("build-1-qcow2")
         self.run_one()
         fault, retry = self.fault()
         self.assertEqual("glance-image-lost", fault["code"])

@@ -1,0 +1,211 @@
+"""A builder at work: registers, claims, holds leases, clears up."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+from unittest import mock
+import uuid
+
+from oslo_config import cfg
+from oslo_log import log
+
+from dib_service import conf as conf_lib
+from dib_service import exception, rpc
+from dib_service.builder import child, manager, reporter
+from tests.functional.flow import fake_glance
+from tests.functional.flow.fake_glance import wait_until
+from tests.unit.builder import fakes
+
+
+class ManagerTest(unittest.TestCase):
+    def setUp(self):
+        self.state = pathlib.Path(
+            self.enterContext(tempfile.TemporaryDirectory())
+        )
+        self.glance = self.enterContext(fake_glance.FakeGlance())
+        self.conductor = fakes.FakeConductor()
+        self.conductor.endpoint = self.glance.endpoint
+        # The bell's wire is oslo.messaging's.
+        self.enterContext(mock.patch.object(rpc, "server", autospec=True))
+        for module, name, seconds in (
+            (reporter, "SPACING_SECONDS", 0.02),
+            (manager, "FENCE_TICK_SECONDS", 0.02),
+            (child, "GRACE_SECONDS", 0.2),
+        ):
+            self.enterContext(mock.patch.object(module, name, seconds))
+        self.options = cfg.ConfigOpts()
+        log.register_options(self.options)
+        conf_lib.builder.register_opts(self.options)
+        self.options([], default_config_files=[], default_config_dirs=[])
+        self.configure(
+            state_path=str(self.state),
+            engine_command=str(fakes.FAKE_ENGINE),
+            poll_interval=60.0,
+            heartbeat_interval=60.0,
+        )
+
+    def configure(self, **changes):
+        for name, value in changes.items():
+            self.options.set_override(name, value, group="builder")
+
+    def start(self):
+        made = manager.BuilderService(
+            self.options,
+            credential=("builder-1", "secret"),
+            conductor=lambda: self.conductor,
+        )
+        made.start()
+        self.addCleanup(made.wait)
+        self.addCleanup(made.stop)
+        return made
+
+    def queue(self, fake="well", **environment):
+        build_id = str(uuid.uuid4())
+        self.conductor.queue.append(
+            fakes.claim(build_id, DIB_FAKE=fake, **environment)
+        )
+        return build_id
+
+    def at_work(self):
+        return sorted(
+            path.name.rpartition("-")[0]
+            for path in (self.state / "builds").iterdir()
+        )
+
+    def test_it_registers_and_describes_what_nobody_knows(self):
+        self.conductor.known.add("b" * 64)
+        self.start()
+        wait_until(lambda: self.conductor.called("claim"))
+        self.assertEqual(
+            ["debian"], [row["name"] for row in self.conductor.described]
+        )
+
+    def test_a_build_is_done_and_the_next_one_asked_for(self):
+        self.queue()
+        self.queue()
+        self.start()
+        wait_until(lambda: self.conductor.done == 2)
+
+    def test_no_more_builds_than_slots(self):
+        self.configure(slots=2)
+        gate = self.state / "gate"
+        for _ in range(3):
+            self.queue(DIB_FAKE_GATE=str(gate))
+        self.start()
+        wait_until(lambda: len(self.at_work()) == 2)
+        self.assertEqual(1, len(self.conductor.queue))
+        gate.touch()
+        wait_until(lambda: self.conductor.done == 3)
+
+    def test_a_ring_is_a_claim(self):
+        builder = self.start()
+        wait_until(lambda: self.conductor.called("claim") == 1)
+        self.queue()
+        builder.wake()
+        wait_until(lambda: self.conductor.done == 1)
+
+    def test_a_lost_answer_is_asked_for_again(self):
+        self.configure(poll_interval=0.02)
+        self.conductor.trouble["claim"].extend([fakes.away()] * 3)
+        self.queue()
+        self.start()
+        wait_until(lambda: self.conductor.done == 1)
+        with_build = [
+            claim_id
+            for claim_id, claim in self.conductor.answers.items()
+            if claim is not None
+        ]
+        self.assertEqual(1, len(with_build))
+
+    def test_a_refused_builder_goes_on_trying(self):
+        self.configure(poll_interval=0.02)
+        self.conductor.trouble["register"].extend(
+            [exception.Unauthorized("no")] * 3
+        )
+        self.queue()
+        self.start()
+        wait_until(lambda: self.conductor.done == 1)
+
+    def test_a_forgotten_builder_registers_again(self):
+        self.configure(poll_interval=0.02)
+        self.conductor.trouble["claim"].append(exception.StaleClaim("who?"))
+        self.start()
+        wait_until(lambda: self.conductor.called("register") == 2)
+        self.assertEqual(1, len(set(self.conductor.sessions)))
+
+    def test_each_start_is_a_session_of_its_own(self):
+        for _ in range(2):
+            builder = self.start()
+            wait_until(lambda: self.conductor.called("claim"))
+            builder.stop()
+            builder.wait()
+        self.assertEqual(2, len(set(self.conductor.sessions)))
+
+    def test_a_heartbeat_brings_the_wish_to_cancel(self):
+        build_id = self.queue("stubborn")
+        builder = self.start()
+        wait_until(lambda: "hello" in self.conductor.log)
+        self.conductor.beats[build_id] = "cancel"
+        builder.wake()
+        wait_until(lambda: self.conductor.faults)
+        ((fault, _),) = self.conductor.faults
+        self.assertEqual("cancelled", fault["code"])
+        self.assertEqual([], self.at_work())
+
+    def test_a_heartbeat_says_that_the_build_is_another_s(self):
+        build_id = self.queue("stubborn")
+        builder = self.start()
+        wait_until(lambda: "hello" in self.conductor.log)
+        self.conductor.beats[build_id] = "stale"
+        builder.wake()
+        wait_until(lambda: not self.at_work())
+        self.assertEqual([], self.conductor.faults)
+
+    def test_without_answers_the_build_ends_in_time(self):
+        self.configure(heartbeat_interval=0.05, fence_after=0.5)
+        self.queue("stubborn")
+        self.conductor.trouble["heartbeat"].extend([fakes.away()] * 10000)
+        self.start()
+        wait_until(self.at_work)
+        wait_until(lambda: not self.at_work())
+        self.assertEqual([], self.conductor.faults)
+
+    def test_with_answers_it_does_not(self):
+        self.configure(heartbeat_interval=0.05, fence_after=0.5)
+        self.queue("stubborn")
+        self.start()
+        wait_until(lambda: self.conductor.called("heartbeat") > 20)
+        self.assertEqual(1, len(self.at_work()))
+
+    def test_two_builders_do_not_share_a_state_path(self):
+        self.start()
+        with self.assertRaises(manager.Busy):
+            self.start()
+
+    def test_leftovers_are_cleared_at_the_start(self):
+        left = self.state / "builds" / "old-1" / "workspace"
+        left.mkdir(parents=True)
+        (left / "file").touch()
+        sleeper = subprocess.Popen(["sleep", "600"], cwd=left)
+        bystander = subprocess.Popen(["sleep", "600"], cwd=self.state)
+        self.addCleanup(sleeper.wait)
+        self.addCleanup(bystander.wait)
+        self.addCleanup(bystander.kill)
+        self.start()
+        self.assertEqual(-9, sleeper.wait(10))
+        self.assertIsNone(bystander.poll())
+        self.assertEqual([], self.at_work())
+
+    def test_what_no_element_may_see_is_named_to_the_engine(self):
+        secret = self.state.parent / f"{self.state.name}.conf"
+        self.addCleanup(secret.unlink)
+        secret.write_text("[builder]\n")
+        self.options(["--config-file", str(secret)], default_config_files=[])
+        self.queue("tells")
+        self.start()
+        wait_until(lambda: self.conductor.done == 1)
+        for path in (secret, self.state, "/etc/dib-service"):
+            self.assertIn(os.fspath(path), self.conductor.log)
+        self.assertNotIn("lease-secret", self.conductor.log)
