@@ -52,12 +52,14 @@ def publish(build_id: str, glance: images.Images) -> None:
         return
     try:
         if not build.release_decided:
-            check(build, glance)
+            try:
+                check(build, glance)
+            except Mismatch as problem:
+                refuse(build, glance, problem)
+                return
             decide(build)
         hand_over(build, glance)
         finish(build)
-    except Mismatch as problem:
-        refuse(build, glance, problem)
     except exception.StateConflict:
         LOG.info("build %s: cancelled before its release", build_id)
     except (*images.ERRORS, NotYet) as error:
@@ -137,7 +139,10 @@ def finish(build: builds.Build) -> None:
 def refuse(
     build: builds.Build, glance: images.Images, problem: Mismatch
 ) -> None:
-    """Fail the build and delete what is staged of it."""
+    """Fail the build and delete what is staged of it.
+
+    :raises StateConflict: the build was cancelled.
+    """
     LOG.error("build %s: %s", build.id, problem)
     release.refuse(build, problem.fault)
     for staged in release.images(build):

@@ -256,6 +256,21 @@ class PublisherTest(testtools.TestCase):
         self.assertEqual([], self.fake.patches)
         self.assert_nothing_is_left()
 
+    def test_a_cancel_wins_over_a_refusal_too(self) -> None:
+        self.upload("0" * 128)
+        real = self.glance.get
+
+        def cancelled_meanwhile(image_id: str) -> object:
+            self.build.request_cancel()
+            return real(image_id)
+
+        with mock.patch.object(self.glance, "get", cancelled_meanwhile):
+            publisher.publish(self.build.id, self.glance)
+        self.assertEqual("cancelled", self.now().state)
+        self.assertIsNone(self.now().fault)
+        self.assertIn("cancelled before its release", self.log.output)
+        self.assert_nothing_is_left()
+
     def test_after_the_decision_a_cancel_loses(self) -> None:
         self.upload()
         release.decide(self.now())

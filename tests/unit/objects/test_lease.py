@@ -214,7 +214,7 @@ class LeaseTest(testtools.TestCase):
                 waits = connection.exec_driver_sql(
                     "SELECT not_before FROM builds"
                 ).scalar_one()
-            self.assertAlmostEqual(db.clock() + seconds, waits, delta=2)
+            self.assertAlmostEqual(db.clock() + seconds, waits, delta=4)
             database.change_build(self.build, not_before=0, attempts_counted=0)
 
     def test_a_build_to_be_cancelled_is_not_retried(self) -> None:
