@@ -70,6 +70,7 @@ class CreateBuild(command.ShowOne):
 
     def _wait(self, client: sdk.Proxy, build: sdk.Build) -> sdk.Build:
         err = self.app.stderr
+        err.write(f"Build {build.id}\n")
         progress = progress_lib.Progress(err)
         patience = patience_lib.Patience(tell=progress.trouble)
         try:

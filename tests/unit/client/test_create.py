@@ -124,6 +124,7 @@ class TestWait(fake.CommandTestCase):
         self.assertEqual("complete\n", self.printed())
         self.assertEqual(
             [
+                f"Build {next(iter(self.api.builds))}",
                 "[00:00] queued",
                 "[00:00] root.d …",
                 "[00:00] root.d done in 12.2 s",
