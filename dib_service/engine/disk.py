@@ -54,10 +54,12 @@ def laid_out(
     large enough. The fstab is written into the tree, too.
 
     :raises errors.DiskTooSmall: before anything is written.
+    :raises errors.DiskFull: the host has no room for it, as well before.
     :raises errors.CommandError: a filesystem could not be made or filled.
     """
     usage = disk_size.measure(tree, _points(layout))
     plan = _planned(layout, usage, size or layout.size)
+    _check_room(directory, usage)
     write_fstab(tree, layout)
     image = directory / f"{IMAGE}.raw"
     _sparse_file(image, plan.size)
@@ -159,6 +161,18 @@ def _check_fit(
             geometry.size,
             wanted[volume.base],
             what=f"filesystem for {volume.mount_point}",
+        )
+
+
+def _check_room(directory: Path, usage: Mapping[str, Usage]) -> None:
+    # A sparse file takes more than the host has without a word; the loop
+    # device then fails when the kernel writes back, and cp has long ended.
+    needed = sum(part.blocks for part in usage.values()) * disk_size.BLOCK
+    status = os.statvfs(directory)
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        raise errors.DiskFull(
+            directory, f"{needed} bytes are needed and {free} are free"
         )
 
 

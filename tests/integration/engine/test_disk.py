@@ -309,6 +309,25 @@ class Endings(Disks):
             t.image.unlink()
             (self.path / "mnt").rmdir()
 
+    def test_a_host_without_room_is_said_before_anything_is_made(self):
+        (self.tree / "large").write_bytes(os.urandom(64 * MiB))
+        scratch = self.path / "tmpfs"
+        scratch.mkdir()
+        images.run("mount", "-t", "tmpfs", "-o", "size=32M", "x", scratch)
+        self.addCleanup(images.run, "umount", scratch)
+        with (
+            self.assertRaises(errors.DiskFull),
+            disk.laid_out(
+                images.layout(),
+                tree=self.tree,
+                directory=scratch,
+                mount_point=self.path / "mnt",
+                size=None,
+            ),
+        ):
+            pass
+        self.assertEqual([], list(scratch.iterdir()))
+
     def test_just_enough_for_what_cannot_shrink(self):
         # Small files, large files, long names: none of them overflows.
         for shape in ("small", "large", "names"):
