@@ -35,6 +35,7 @@ class FakeGlance(fixtures.Fixture):
         self.deleted: set[str] = set()
         self.faults: list[tuple[str, int | None]] = []
         self.patches: list[str] = []
+        self.filters_by_owner = True
 
     def _setUp(self) -> None:
         mock = requests_mock.Mocker()
@@ -115,8 +116,9 @@ class FakeGlance(fixtures.Fixture):
         ids = sorted(
             image["id"]
             for image in self.images.values()
-            if str(image["owner"]).lower() == owner
-            and image["os_hidden"] is hidden
+            if not self.filters_by_owner
+            or str(image["owner"]).lower() == owner
+            if image["os_hidden"] is hidden
         )
         marker = request.qs.get("marker", [""])[0]
         page = [image_id for image_id in ids if image_id > marker][:2]

@@ -101,6 +101,14 @@ class SweeperTest(testtools.TestCase):
         self.fake.images["tenants"]["dib_build_id"] = self.build.id
         self.assertEqual({"tenants"}, self.sweep())
 
+    def test_a_glance_that_answers_too_much_costs_nobody_an_image(
+        self,
+    ) -> None:
+        self.fake.filters_by_owner = False
+        self.fake.upload("stray", b"x")
+        self.fake.upload("tenants", b"x", owner="project-1")
+        self.assertEqual({"tenants"}, self.sweep())
+
     def test_one_that_cannot_be_deleted_does_not_hold_up_others(self) -> None:
         for number in range(3):
             self.fake.upload(f"stray-{number}", b"x")
