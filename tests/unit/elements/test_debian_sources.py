@@ -89,3 +89,37 @@ class TestSources(unittest.TestCase):
         done = self.run_sources("bookworm")
         self.assertEqual(1, done.returncode)
         self.assertIn("DIB_DISTRIBUTION_MIRROR", done.stderr)
+
+    def test_nothing_asked_for_is_an_option_or_another_source(self) -> None:
+        for name, value in (
+            ("DIB_DISTRIBUTION_MIRROR", "mirror+file:/etc/passwd"),
+            ("DIB_DISTRIBUTION_MIRROR", "ssh://-oProxyCommand=id/debian"),
+            ("DIB_DISTRIBUTION_MIRROR", f"{MIRROR} x y\ndeb [trusted=yes] z"),
+            ("DIB_DEBIAN_SECURITY_MIRROR", "[trusted=yes] http://x/y"),
+            ("DIB_APT_KEYRING", "/x.gpg trusted=yes"),
+            ("DIB_DEBIAN_COMPONENTS", "main\ndeb [trusted=yes] z"),
+        ):
+            with self.subTest(name, value=value):
+                asked = {"DIB_DISTRIBUTION_MIRROR": MIRROR, name: value}
+                done = self.run_sources("bookworm", **asked)
+                self.assertEqual((1, ""), (done.returncode, done.stdout))
+                self.assertIn(name, done.stderr)
+
+    def test_a_release_is_one_word(self) -> None:
+        done = self.run_sources("bookworm\nx", DIB_DISTRIBUTION_MIRROR=MIRROR)
+        self.assertEqual((1, ""), (done.returncode, done.stdout))
+        self.assertIn("DIB_RELEASE", done.stderr)
+
+    def test_a_list_of_mirrors_of_the_host_is_read_here(self) -> None:
+        # As Debian's own cloud images have it. In the image there is no
+        # such list.
+        mirrors = self.bin / "mirrors.list"
+        mirrors.write_text(f"# by hand\n\n{MIRROR}\tpriority:1\nhttp://b/c\n")
+        self.host(f"mirror+file:{mirrors} bookworm main\n")
+        self.assertEqual(
+            [
+                f"deb {SIGNED} {MIRROR} bookworm main",
+                f"deb {SIGNED} {MIRROR} bookworm-updates main",
+            ],
+            self.sources("bookworm"),
+        )

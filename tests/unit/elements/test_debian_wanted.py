@@ -1,0 +1,66 @@
+"""The packages of an image are names, whatever else is asked for."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+WANTED = (
+    pathlib.Path(__file__).parents[3] / "elements/debian/debian-tools/wanted"
+)
+KERNEL = "linux-image-amd64"
+
+
+class TestWanted(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.place = pathlib.Path(folder.name)
+
+    def run_wanted(
+        self, kernel: str = KERNEL, packages: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [WANTED],
+            cwd=self.place,
+            env={
+                "PATH": os.environ["PATH"],
+                "DIB_DEBIAN_KERNEL": kernel,
+                "DIB_DEBIAN_PACKAGES": packages,
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    def test_the_list_with_the_kernel_and_what_is_asked_for(self) -> None:
+        done = self.run_wanted(packages="jq, g++:amd64,curl/stable  tree")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        names = done.stdout.splitlines()
+        self.assertEqual(
+            ["jq", "g++:amd64", "curl/stable", "tree"], names[-4:]
+        )
+        self.assertIn(KERNEL, names)
+        self.assertIn("apt", names)
+        self.assertEqual([], [name for name in names if "@" in name])
+
+    def test_a_kernel_is_no_command(self) -> None:
+        done = self.run_wanted(kernel="x/;1e touch ran #")
+        self.assertEqual([], list(self.place.iterdir()))
+        self.assertEqual(1, done.returncode)
+        self.assertIn("DIB_DEBIAN_KERNEL", done.stderr)
+
+    def test_a_package_is_no_option_no_file_and_no_pattern(self) -> None:
+        for name in (
+            "-oAcquire::http::Proxy-Auto-Detect=/usr/bin/id",
+            "--allow-unauthenticated",
+            "/tmp/x.deb",
+            "./x.deb",
+            "?essential",
+            "*",
+            "nano;id",
+        ):
+            with self.subTest(name):
+                done = self.run_wanted(packages=f"jq,{name}")
+                self.assertEqual(1, done.returncode)
+                self.assertIn("DIB_DEBIAN_PACKAGES", done.stderr)
