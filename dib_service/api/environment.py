@@ -11,6 +11,7 @@ import re
 
 from dib_service.api import faults, text
 
+NAME_LENGTH = 255
 VALUE_BYTES = 4096
 
 # What diskimage-builder's elements read under names of another form.
@@ -122,6 +123,11 @@ def check(
 
 def _check_name(name: str, extra: Collection[str]) -> None:
     field = f"build.environment.{faults.shortened(name)}"
+    # Patterns may look at each character again for each one before it.
+    if len(name) > NAME_LENGTH:
+        raise faults.refusal(
+            field, f"at most {NAME_LENGTH} characters are allowed in a name"
+        )
     if name in _NO_SECRETS:
         return
     for pattern, why in _REFUSED_NAMES:
@@ -140,13 +146,13 @@ def _check_name(name: str, extra: Collection[str]) -> None:
 
 def _check_value(name: str, value: str) -> None:
     field = f"build.environment.{name}"
-    # First of all, as what follows repeats the value.
+    # Patterns may look at each character again for each one before it. The
+    # value may still be a secret, and so it is not repeated.
+    if len(value.encode()) > VALUE_BYTES:
+        raise faults.refusal(field, f"at most {VALUE_BYTES} bytes are allowed")
+    # Before what repeats the value.
     if _SECRETS.search(value):
         raise faults.refusal(field, f"looks like a secret; {_BAKED_IN}")
-    if len(value.encode()) > VALUE_BYTES:
-        raise faults.refusal(
-            field, f"at most {VALUE_BYTES} bytes are allowed", value=value
-        )
     if text.has_control(value):
         raise faults.refusal(
             field,

@@ -1,10 +1,10 @@
 """What a body must look like; what the words in it may be comes after."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
-from jsonschema import exceptions
+from jsonschema import exceptions, protocols, validators
 
 from dib_service.api import faults
 from dib_service.engine import spec
@@ -107,10 +107,33 @@ def check(data: Any, schema: Schema) -> None:
 
     :raises BadRequest: naming the first field that does not.
     """
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(data), key=_depth)
+    errors = sorted(_Validator(schema).iter_errors(data), key=_depth)
     if errors:
         raise _refusal(errors[0])
+
+
+def _distinct(
+    validator: protocols.Validator,
+    wanted: bool,
+    instance: Any,
+    schema: Schema,
+) -> Iterator[exceptions.ValidationError]:
+    """What ``uniqueItems`` says of a list of words, in one pass.
+
+    jsonschema compares each item with each other one where they cannot be
+    sorted, and goes as deep into them as they are; whatever is no text is
+    refused by ``items``.
+    """
+    if not (wanted and validator.is_type(instance, "array")):
+        return
+    words = [item for item in instance if isinstance(item, str)]
+    if len(set(words)) < len(words):
+        yield exceptions.ValidationError("not all are different")
+
+
+_Validator = validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"uniqueItems": _distinct}
+)
 
 
 def _depth(error: exceptions.ValidationError) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """What a body must look like."""
 
+import time
 from typing import Any
 import unittest
 
@@ -102,6 +103,22 @@ class SchemaTest(unittest.TestCase):
                 self.assertTrue(error.message.startswith(f"{field}: "))
                 self.assertIn(why, error.message)
                 self.assertLess(len(error.message), 350)
+
+    def test_a_list_of_anything_is_refused_in_no_time(self) -> None:
+        # What is no text cannot be sorted with it, and comparing each item
+        # with each other one would take minutes.
+        mixed = [value for n in range(20_000) for value in (n, f"a{n}")]
+        deep: list[Any] = []
+        for _ in range(400):
+            deep = [deep]
+        for elements in (mixed, [deep, deep]):
+            began = time.process_time()
+            with self.assertRaises(exception.BadRequest) as caught:
+                schemas.check(
+                    {"build": {"elements": elements}}, schemas.BUILD_CREATE
+                )
+            self.assertIn("build.elements", caught.exception.facts["field"])
+            self.assertLess(time.process_time() - began, 10.0)
 
     def test_what_is_missing_is_named(self) -> None:
         self.assertEqual("build", self.refused({}).facts["field"])
