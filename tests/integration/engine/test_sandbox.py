@@ -13,6 +13,23 @@ echo ready
 sleep 600
 """
 
+# Takes away whatever is mounted on these paths and above them, as far as
+# that goes, and looks at what was beneath; in mounts of its own, as the build
+# still needs its own.
+UNCOVERS = """
+unshare --mount bash -s {paths} <<'INSIDE'
+for path in "$@"; do
+    above=$path
+    while [ "$above" != / ]; do
+        while umount --lazy "$above" 2>/dev/null; do :; done
+        above=${{above%/*}} above=${{above:-/}}
+    done
+done
+for path in "$@"; do echo "$path: $(<"$path")"; done 2>&1
+echo uncovered
+INSIDE
+"""
+
 
 class Sight(tiny.TinyBuild):
     def test_what_is_hidden_is_out_of_sight(self):
@@ -60,6 +77,73 @@ class Sight(tiny.TinyBuild):
         self.assertIn("in: builds", built.lines("10-x"))
         self.assertNotIn("a secret of the builder", str(built.events))
         self.assertTrue((self.output / "image.qcow2").is_file())
+
+    def test_nothing_is_hidden_beneath_a_mount(self):
+        place = Path("/opt/dib-engine-test")
+        place.mkdir()
+        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        secret = place / "state/token"
+        conf = place / "builder.conf"
+        mark = Path("/var/tmp/dib-engine-test-mark")
+        self.addCleanup(mark.unlink)
+        secret.parent.mkdir()
+        for path in (secret, conf, mark):
+            path.write_text("a secret of the builder\n")
+        paths = f"{secret} {conf} {mark}"
+        self.element(
+            "looks", {"extra-data.d/10-x": UNCOVERS.format(paths=paths)}
+        )
+        built = self.build("looks", options=["--hide", secret.parent, conf])
+        self.assertEqual(0, built.code, built.events[-5:])
+        self.assertIn("uncovered", built.lines("10-x"))
+        self.assertNotIn("a secret of the builder", str(built.events))
+
+    def test_what_comes_later_is_hidden_too(self):
+        place = Path("/opt/dib-engine-test")
+        place.mkdir()
+        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        conf = place / "builder.conf"
+        go = self.elements / "go"
+        self.element(
+            "looks",
+            {
+                "extra-data.d/10-x": "echo ready; while :; do\n"
+                f"[ ! -e {go} ] || exit 0; sleep 0.1; done",
+                "extra-data.d/20-x": f"cat {conf} || echo none",
+            },
+        )
+        running = self.start("looks", options=["--hide", conf])
+        self.addCleanup(running.process.stdout.close)
+        running.wait_for("ready")
+        conf.write_text("a secret of the builder\n")
+        go.write_text("")
+        running.finish()
+        self.assertEqual(["none"], running.lines("20-x")[-1:])
+
+    def test_a_hook_finds_the_machine_as_it_is(self):
+        self.element(
+            "looks",
+            {
+                "extra-data.d/10-x": "stat -c %a:%U /etc /root /tmp /var/lib\n"
+                "readlink /bin || stat -c %F /bin\n"
+                "stat -c %i /etc/passwd; cat /etc/resolv.conf >/dev/null\n"
+                "cat /proc/1/comm; echo > /dev/null; ls /sys >/dev/null\n"
+                "touch /etc/dib-engine-test && echo wrote",
+            },
+        )
+        built = self.build("looks")
+        self.assertEqual(0, built.code, built.events[-5:])
+        self.assertFalse(Path("/etc/dib-engine-test").exists())
+        said = built.lines("10-x")
+        self.assertEqual("wrote", said[-1])
+        here = subprocess.run(
+            "stat -c %a:%U /etc /root /tmp /var/lib; readlink /bin ||"
+            "stat -c %F /bin; stat -c %i /etc/passwd",
+            shell=True,
+            capture_output=True,
+            text=True,
+        ).stdout.splitlines()
+        self.assertEqual(here, said[: len(here)])
 
     def test_no_process_but_the_builds_own(self):
         self.element(
