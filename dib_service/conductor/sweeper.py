@@ -16,28 +16,22 @@ def sweep(glance: images.Images, staging_project: str | None) -> None:
 
     Never one that was found by a property: a tenant can write any property.
     """
-    _sweep_known(glance)
+    _sweep_known(glance, staging_project)
     if staging_project is not None:
         _sweep_unknown(glance, staging_project)
 
 
-def _sweep_known(glance: images.Images) -> None:
+def _sweep_known(glance: images.Images, staging_project: str | None) -> None:
     """What our rows say is abandoned; the only way without Keystone."""
     for image in release.abandoned(BATCH):
         try:
-            existed = glance.delete(image.image_id)
+            found = _deleted(glance, image.image_id, staging_project)
         except images.ERRORS as error:
             LOG.warning("image %s: not deleted: %s", image.image_id, error)
             continue
-        if existed:
-            LOG.info(
-                "build %s: staged image %s deleted",
-                image.build_id,
-                image.image_id,
-            )
         # One that is not there may still come: a builder that nobody hears
         # of any more has a token, and starts its upload.
-        if existed or image.age_seconds > cfg.CONF.conductor.sweep_grace:
+        if found or image.age_seconds > cfg.CONF.conductor.sweep_grace:
             release.discarded(image)
 
 
@@ -47,7 +41,25 @@ def _sweep_unknown(glance: images.Images, staging_project: str) -> None:
     # has outlived it.
     for image_id in sorted(set(found) - release.live(found)):
         try:
-            glance.delete(image_id)
-            LOG.info("staged image %s of no build deleted", image_id)
+            _deleted(glance, image_id, staging_project)
         except images.ERRORS as error:
             LOG.warning("image %s: not deleted: %s", image_id, error)
+
+
+def _deleted(
+    glance: images.Images, image_id: str, staging_project: str | None
+) -> bool:
+    """Whether there was such an image; what has left staging stays.
+
+    Asked once more, after the rows: the build may have been released, and
+    forgotten, since Glance was asked first.
+    """
+    image = glance.get(image_id)
+    if image is None:
+        return False
+    if staging_project is not None and image.owner != staging_project:
+        LOG.warning("image %s has left staging: it stays", image_id)
+        return True
+    if glance.delete(image_id):
+        LOG.info("staged image %s of no live build deleted", image_id)
+    return True

@@ -122,6 +122,7 @@ class Build:
             "architecture": wanted.architecture,
             "created_at": db.now(),
             "updated_at": db.now(),
+            "epoch": _epochs_of_forgotten(build_id),
         }
         pinned = [
             {"build_uuid": build_id, "name": name, "digest": digest}
@@ -234,6 +235,16 @@ def purge(older_than: float) -> int:
     for build_id in build_ids:
         db.write(functools.partial(forget, build_id=build_id))
     return len(build_ids)
+
+
+def _epochs_of_forgotten(build_id: str) -> sa.ColumnElement[int]:
+    # A client may choose the id of a build that is forgotten and of which
+    # the sweeper still has images to delete: those are not the new build's.
+    publications = models.PUBLICATIONS.c
+    last = sa.select(sa.func.max(publications.epoch)).where(
+        publications.build_uuid == build_id
+    )
+    return sa.func.coalesce(last.scalar_subquery(), 0)
 
 
 # What follows is for the other objects: it joins their transactions.

@@ -18,7 +18,7 @@ BUILDS = models.BUILDS
 ARTEFACTS = models.ARTEFACTS
 PUBLICATIONS = models.PUBLICATIONS
 
-# Image ids are made of what they are for, so that a build cannot have two.
+# Image ids are made of what they are for, so that an attempt cannot have two.
 NAMESPACE = uuid.UUID("6f2c7a3e-5f0b-5c1e-9d35-0d1b5a1e5e8f")
 
 # States of a publication: staged (granted, bytes may be there), uploaded,
@@ -48,9 +48,11 @@ class Abandoned:
     age_seconds: float
 
 
-def image_id(build_id: str, epoch: int, format_: str, target: str) -> str:
-    """The id of the image that this artefact becomes there."""
-    return str(uuid.uuid5(NAMESPACE, f"{build_id}/{epoch}/{format_}/{target}"))
+def image_id(attempt_nonce: str, format_: str, target: str) -> str:
+    """The id of the image that this attempt's artefact becomes there."""
+    # Not of the build's id, which its client chose: whoever asks for a build
+    # of the same id, once the first one is forgotten, must not get its image.
+    return str(uuid.uuid5(NAMESPACE, f"{attempt_nonce}/{format_}/{target}"))
 
 
 def grant(
@@ -350,7 +352,7 @@ def _stage(
     target: str,
 ) -> None:
     wanted = {
-        image_id(row.uuid, row.epoch, artefact.format, target): artefact
+        image_id(row.lease_nonce, artefact.format, target): artefact
         for artefact in artefacts
     }
     known = connection.scalars(

@@ -92,6 +92,47 @@ class SweeperTest(testtools.TestCase):
                 ).scalar_one(),
             )
 
+    def test_a_forgotten_builds_image_is_not_another_s_to_lose(self) -> None:
+        release.uploaded(self.proof)
+        build = Build.get(self.build.id)
+        release.decide(build)
+        release.mark(self.image_id, "published")
+        release.finish(build)
+        self.fake.upload(self.image_id, b"x", owner=build.project_id)
+        build.delete()
+        again = Build.create(
+            database.asker("project-2"),
+            database.wanted(),
+            database.ELEMENTS,
+            name="mine",
+            build_id=build.id,
+        )
+        proof = database.claimed(again, self.by)
+        self.assertNotEqual(self.image_id, self.grant(proof))
+        lease.fail(proof, FAULT, retry=False)
+        self.assertEqual({self.image_id}, self.sweep())
+
+    def test_what_is_left_of_a_forgotten_build_is_in_nobodys_way(self) -> None:
+        lease.fail(self.proof, FAULT, retry=False)
+        self.build.delete()
+        again = Build.create(
+            database.asker(),
+            database.wanted(),
+            database.ELEMENTS,
+            name="again",
+            build_id=self.build.id,
+        )
+        image_id = self.grant(database.claimed(again, self.by))
+        for upload in (self.image_id, image_id):
+            self.fake.upload(upload, b"x")
+        self.assertEqual({image_id}, self.sweep())
+
+    def test_an_image_that_has_left_staging_is_nobodys_to_delete(self) -> None:
+        self.fake.upload(self.image_id, b"x", owner="project-1")
+        lease.fail(self.proof, FAULT, retry=False)
+        self.assertEqual({self.image_id}, self.sweep())
+        self.assertEqual([], release.abandoned(10))
+
     def test_what_no_row_knows_goes_from_staging_only(self) -> None:
         for number in range(5):
             self.fake.upload(f"stray-{number}", b"x")
