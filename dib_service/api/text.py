@@ -7,10 +7,20 @@ from dib_service.api import faults
 # Control characters, line and paragraph separators, half surrogate pairs.
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
+# What makes the text behind it read in another direction: "gpj.exe" is then
+# seen where "exe.jpg" stands.
+_TURNS = frozenset(
+    {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+)
+
 
 def has_control(value: str) -> bool:
     """Whether some character would do something instead of being seen."""
-    return any(unicodedata.category(char) in _REFUSED for char in value)
+    return any(
+        unicodedata.category(char) in _REFUSED
+        or unicodedata.bidirectional(char) in _TURNS
+        for char in value
+    )
 
 
 def check_name(field: str, value: str) -> None:
