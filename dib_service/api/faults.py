@@ -140,6 +140,7 @@ class FaultBody:
         except Exception:
             LOG.exception("a request failed outside its handler")
             answer.status, answer.headers, body = "500 ", [], ()
+            environ.pop(ANSWERED, None)
         code = int(answer.status.split(" ", 1)[0])
         if code < 400 or environ.get(ANSWERED):
             start_response(answer.status, answer.headers)

@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import falcon
 from oslo_db import exception as db_exc
 import testtools
 
@@ -46,6 +47,18 @@ class StackTest(testtools.TestCase):
         self.assertEqual(500, answer.json["error"]["code"])
         self.assertNotIn("hunter2", answer.text)
         self.assertTrue(answer.json["error"]["request_id"])
+
+    def test_what_fails_outside_the_handlers_too(self) -> None:
+        with mock.patch.object(
+            falcon.App,
+            "__call__",
+            autospec=True,
+            side_effect=RuntimeError("password hunter2"),
+        ):
+            answer = self.stack.client.simulate_get("/")
+        self.assertEqual(500, answer.status_code)
+        self.assertEqual(500, answer.json["error"]["code"])
+        self.assertNotIn("hunter2", answer.text)
 
     def test_a_database_that_is_away(self) -> None:
         self.fail_with(db_exc.DBConnectionError())
