@@ -38,14 +38,14 @@ def declare(app: "falcon.App[Any, Any]") -> None:
 
 def _resource(handlers: Mapping[str, Handler]) -> object:
     """What Falcon wants: an object with a method for each HTTP method."""
-    return type(
-        "Resource",
-        (),
-        {
-            f"on_{method.lower()}": _responder(handler)
-            for method, handler in handlers.items()
-        },
-    )()
+    responders = {
+        f"on_{method.lower()}": _responder(handler)
+        for method, handler in handlers.items()
+    }
+    if "on_get" in responders:
+        # Falcon leaves the body out.
+        responders["on_head"] = responders["on_get"]
+    return type("Resource", (), responders)()
 
 
 def _responder(handler: Handler) -> Callable[..., None]:
