@@ -119,6 +119,9 @@ def plan_card(plan: dict[str, Any]) -> Card:
 
 def _one_line(value: Any) -> str:
     if isinstance(value, Mapping):
+        # A fault within a row: its sentence says what its facts say.
+        if "message" in value:
+            return _one_line(value["message"])
         given = (
             f"{k}={_one_line(v)}" for k, v in value.items() if v is not None
         )

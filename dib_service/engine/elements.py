@@ -208,7 +208,7 @@ def _summary(directory: Path) -> str:
 
 
 def _is_rule(line: str) -> bool:
-    return bool(re.fullmatch(r"([=\-~^#*+\"'`])\1{2,}", line))
+    return bool(re.fullmatch(r"([=\-~^#*+\"'`])\1+", line))
 
 
 def _paragraph(lines: list[str]) -> Iterator[str]:

@@ -116,6 +116,12 @@ class TestShow(fake.CommandTestCase):
             "a" * 128, self.printed_json()["artefacts"][0]["sha512"]
         )
 
+    def test_an_attempt_s_fault_is_its_sentence(self):
+        fault = {"message": "it broke", "last_lines": ["long", "lines"]}
+        build_id = self.api.add_build(attempts=[{"epoch": 1, "reason": fault}])
+        self.run_command(commands.ShowBuild, build_id)
+        self.assertIn("| epoch=1, reason=it broke  ", self.printed())
+
     def test_a_build_is_shown_by_name_with_all_its_details(self):
         build_id = self.api.add_build(name="web")
         self.run_command(commands.ShowBuild, "web", "-f", "json")

@@ -38,6 +38,10 @@ class Read(OnDisk):
         )
         self.assertEqual("Makes a thing.", self.one().summary)
 
+    def test_a_title_may_be_as_short_as_vm(self):
+        self.write("a/README.rst", "==\nvm\n==\n\nStarts by itself.\n")
+        self.assertEqual("Starts by itself.", self.one().summary)
+
     def test_a_comment_is_no_summary(self):
         self.write("a/README.rst", ".. a comment\n\na\n=====\n\nSays it.\n")
         self.assertEqual("Says it.", self.one().summary)
