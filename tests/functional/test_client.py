@@ -18,6 +18,7 @@ from osc_lib import clientmanager
 
 from dib_service import conf
 from dib_service.api import app
+from dib_service.conductor import rpcapi
 from tests.functional import api
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
@@ -123,7 +124,9 @@ class TestOpenstackCommand(unittest.TestCase):
             ["base", "bootloader", "debian", "tools"],
             [each["name"] for each in found["resolved_elements"]],
         )
+        rung = rpcapi.ring.call_count
         self.openstack("build", "cancel", "web")
+        self.assertEqual(rung + 1, rpcapi.ring.call_count)
         self.assertEqual(
             "cancelled", self.json("build", "show", made["id"])["state"]
         )

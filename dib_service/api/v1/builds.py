@@ -112,6 +112,7 @@ def cancel(req: Request, *, build_id: str) -> Response:
     """Ask that a build stop; asking again is harmless."""
     req.query({})
     build = _seen(req, build_id, rules.CANCEL).request_cancel()
+    rpcapi.ring()
     return Response({"build": views.build(build, req.link)}, status=202)
 
 
