@@ -1,0 +1,138 @@
+"""Hooks that clear up run beside the tree, and change nothing but the tree."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ELEMENTS = Path(__file__).parents[2] / "elements"
+PROGRAMS = "bash find install ln mkdir mknod rm truncate"
+
+
+def tree_with_programs(root: Path) -> None:
+    """Enough of a system for a shell script to run in."""
+    for name in ("bin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    (root / "dev").mkdir()
+    (root / "etc").mkdir()
+    os.mknod(root / "dev/null", 0o020666, os.makedev(1, 3))
+    for name in PROGRAMS.split():
+        program = shutil.which(name)
+        assert program
+        listed = subprocess.run(
+            ["ldd", program], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for path in [word for word in listed if word.startswith("/")]:
+            copy = root / path[1:]
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        shutil.copy(program, root / "usr/bin" / name)
+
+
+class Hooks(unittest.TestCase):
+    def setUp(self) -> None:
+        if os.geteuid() != 0:
+            self.fail("these tests chroot: run them as root")
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.place = Path(holder.name)
+        self.root = self.place / "tree"
+        tree_with_programs(self.root)
+
+    def run_hook(self, hook: str) -> None:
+        done = subprocess.run(
+            [ELEMENTS / hook],
+            env={
+                "PATH": os.environ["PATH"],
+                "TARGET_ROOT": str(self.root),
+                "TMP_MOUNT_PATH": str(self.root),
+            },
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    def write(self, *paths: str) -> None:
+        for name in paths:
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+
+    def gone(self, *paths: str) -> None:
+        for name in paths:
+            self.assertFalse((self.root / name).exists(), name)
+
+    def test_a_symlink_of_the_tree_leads_to_nothing_of_the_builders(self):
+        for hook, link, victim in (
+            ("sysprep/cleanup.d/96-sysprep", "var/lib", "cloud/x"),
+            ("sysprep/cleanup.d/96-sysprep", "root", ".cache/x"),
+            (
+                "dpkg/cleanup.d/90-dpkg-build-settings",
+                "var/lib",
+                "apt/lists/x",
+            ),
+            ("dpkg/post-root.d/90-apt-caches", "var/cache", "apt/x.bin"),
+            (
+                "runtime-ssh-host-keys/cleanup.d/90-remove-ssh-host-keys",
+                "etc/ssh",
+                "ssh_host_rsa_key",
+            ),
+        ):
+            with self.subTest(hook, link=link):
+                host = Path(tempfile.mkdtemp(dir=self.place))
+                file = host / victim
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text("the builder's")
+                path = self.root / link
+                path.parent.mkdir(exist_ok=True)
+                path.symlink_to(host)
+                # What the link means to the tree.
+                (self.root / str(host)[1:]).mkdir(parents=True)
+                try:
+                    self.run_hook(hook)
+                finally:
+                    path.unlink()
+                self.assertTrue(file.exists())
+
+    def test_sysprep(self) -> None:
+        secrets = (
+            "var/lib/cloud/data/x",
+            "var/lib/systemd/random-seed",
+            "etc/ssh/ssh_host_rsa_key",
+            "etc/shadow-",
+            "root/.bash_history",
+            "root/.cache/x",
+            "var/log/old.gz",
+            "var/tmp/x",
+            "etc/nvme/hostid",
+            "etc/nvme/hostnqn",
+        )
+        self.write(*secrets, "etc/machine-id", "var/log/syslog")
+        (self.root / "var/lib/dbus").mkdir()
+        self.run_hook("sysprep/cleanup.d/96-sysprep")
+        self.gone(*secrets)
+        self.assertEqual("", (self.root / "etc/machine-id").read_text())
+        self.assertEqual("", (self.root / "var/log/syslog").read_text())
+        self.assertEqual(
+            "/etc/machine-id",
+            str((self.root / "var/lib/dbus/machine-id").readlink()),
+        )
+
+    def test_an_iscsi_initiator_is_named_on_its_first_boot(self) -> None:
+        name = self.root / "etc/iscsi/initiatorname.iscsi"
+        self.write("etc/iscsi/initiatorname.iscsi")
+        self.run_hook("sysprep/cleanup.d/96-sysprep")
+        self.gone("etc/iscsi/initiatorname.iscsi")
+        # Debian's makes one only if it is told to; without the file it
+        # does not start at all.
+        self.write(
+            "etc/iscsi/initiatorname.iscsi",
+            "usr/lib/open-iscsi/startup-checks.sh",
+        )
+        self.run_hook("sysprep/cleanup.d/96-sysprep")
+        self.assertEqual("GenerateName=yes\n", name.read_text())
+        self.assertEqual(0o600, name.stat().st_mode & 0o777)
