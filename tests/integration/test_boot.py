@@ -1,19 +1,15 @@
 """The image starts, and becomes the machine that its config drive describes.
 
 Two machines are started from one image side by side; what one has to be is
-asked of both. ``DIB_TEST_IMAGE`` names an image that is there already, such
-as one that was downloaded from Glance; else one is built.
+asked of both. The image is the one that the service published, downloaded
+back from Glance; ``DIB_TEST_IMAGE`` may name another.
 """
 
 from collections.abc import Callable
 import concurrent.futures
 import contextlib
-import functools
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 from typing import Any, ClassVar
 import uuid
@@ -22,66 +18,26 @@ import testtools
 from testtools import content
 
 from tests import qemu
+from tests.integration import published
 from tests.qemu import configdrive
 
-CHECKOUT = pathlib.Path(__file__).parents[2]
-BUILD_SECONDS = 1200.0
 LARGER = 4 << 30
 PASSWORD = "correct-horse"
 
 TYPES = ("ecdsa", "ed25519", "rsa")
 
 
-@functools.cache
-def image() -> pathlib.Path:
-    """The image under test."""
-    given = os.environ.get("DIB_TEST_IMAGE")
-    return pathlib.Path(given) if given else built()
-
-
-def built() -> pathlib.Path:
-    """A fresh image of ``debian vm``, gone when the process ends."""
-    keep = tempfile.TemporaryDirectory(prefix="dib-boot-", dir="/var/tmp")
-    built.keep = keep  # type: ignore[attr-defined]
-    folder = pathlib.Path(keep.name)
-    wanted = folder / "spec.json"
-    wanted.write_text(
-        json.dumps(
-            {
-                "version": 1,
-                "elements": ["debian", "vm"],
-                "formats": ["qcow2"],
-                "name": "boot",
-            }
-        )
-    )
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "dib_service.engine", "build", str(wanted),
-            "--output-dir", str(folder),
-            "--element-path", str(CHECKOUT / "elements"),
-        ],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=BUILD_SECONDS,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise AssertionError("\n".join(done.stdout.splitlines()[-60:]))
-    return folder / "boot.qcow2"
-
-
 class TestFirstBoot(testtools.TestCase):
     """Two machines, started once for all of these tests."""
 
+    image: ClassVar[pathlib.Path]
     guests: ClassVar[list[qemu.Guest]]
     machines: ClassVar[list[configdrive.Machine]]
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
+        cls.image = published.debian_image()
         with contextlib.ExitStack() as stack:
             folder = pathlib.Path(
                 stack.enter_context(tempfile.TemporaryDirectory())
@@ -101,7 +57,7 @@ class TestFirstBoot(testtools.TestCase):
             cls.guests = [
                 stack.enter_context(
                     qemu.Guest(
-                        image(),
+                        cls.image,
                         drive=configdrive.write(
                             machine, folder / f"{machine.name}.iso"
                         ),
@@ -190,7 +146,7 @@ class TestFirstBoot(testtools.TestCase):
             self.assertEqual([], result["v1"]["errors"])
 
     def test_root_filesystem_fills_the_larger_disk(self) -> None:
-        disk = qemu.virtual_size(image()) + LARGER
+        disk = qemu.virtual_size(self.image) + LARGER
         for guest in self.guests:
             told = guest.run("df --block-size=1 --output=size / | tail -1")
             # ext4 keeps a part for itself: 1/64 at 256 bytes for each 16 KiB.
