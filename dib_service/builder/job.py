@@ -125,6 +125,11 @@ class Job:
                 LOG.exception("build %s: the builder failed", self.build_id)
                 self._fail(_own_fault("builder", f"the builder failed: {exc}"))
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the build is, or will soon be, somebody else's."""
+        return self._gone.is_set()
+
     def end(self, reason: Reason) -> None:
         """Stop as soon as possible; returns at once and may be repeated."""
         with self._lock:

@@ -90,21 +90,40 @@ class BuilderService:
             session=str(uuid.uuid4()),
         )
         self._conductor = self._conductor_factory()
+        self._heart = self._conductor_factory()
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._lock = threading.Lock()
-        self._held: dict[str, Held] = {}
+        # By lease and not by build: one that is lost here may be claimed here
+        # again before its first attempt has left.
+        self._held: dict[conductor_rpcapi.Lease, Held] = {}
         self._renew = threading.Event()
         self._elements: Mapping[str, catalogue.Element] = {}
         self._scanned_at = float("-inf")
         self._registered = False
         self._claim_id: str | None = None
-        self._claim_sent_at = 0.0
+        self._heard = False
         self._threads = [
-            self._thread(self._listen),
-            self._thread(self._work),
-            self._thread(self._heartbeat),
-            self._thread(self._fence),
+            self._turns(
+                "bell",
+                self._listen,
+                lambda: self._stopping.wait(settings.poll_interval),
+            ),
+            self._turns(
+                "work",
+                self._look_for_work,
+                lambda: self._woken.wait(settings.poll_interval),
+            ),
+            self._turns(
+                "heartbeat",
+                self._beat,
+                lambda: self._renew.wait(settings.heartbeat_interval),
+            ),
+            self._turns(
+                "fence",
+                self._fence,
+                lambda: self._stopping.wait(FENCE_TICK_SECONDS),
+            ),
         ]
         LOG.info("builder %s: session %s", *self._name())
 
@@ -145,30 +164,26 @@ class BuilderService:
 
     # Work: register, then claim.
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self._woken.clear()
-            try:
-                self._register()
-                while self._free() and self._claim():
-                    pass
-            except exception.Unauthorized as exc:
-                self._registered = False
-                LOG.error("this builder's id and secret are refused: %s", exc)
-            except exception.StaleClaim as exc:
-                self._registered = False
-                LOG.error(
-                    "registering again; does another builder use the id of "
-                    "this one? %s",
-                    exc,
-                )
-            except child.Failed as exc:
-                LOG.error("the elements cannot be listed: %s", exc)
-            except reporter.AWAY as exc:
-                LOG.warning("no conductor: %s", exc)
-            except Exception:
-                LOG.exception("the builder could not look for work")
-            self._woken.wait(self._conf.builder.poll_interval)
+    def _look_for_work(self) -> None:
+        self._woken.clear()
+        try:
+            self._register()
+            while self._free() and self._claim():
+                pass
+        except exception.Unauthorized as exc:
+            self._registered = False
+            LOG.error("this builder's id and secret are refused: %s", exc)
+        except exception.StaleClaim as exc:
+            self._registered = False
+            LOG.error(
+                "registering again; does another builder use the id of "
+                "this one? %s",
+                exc,
+            )
+        except child.Failed as exc:
+            LOG.error("the elements cannot be listed: %s", exc)
+        except reporter.AWAY as exc:
+            LOG.warning("no conductor: %s", exc)
 
     def _register(self) -> None:
         """The conductor knows this session and its elements."""
@@ -219,13 +234,14 @@ class BuilderService:
         """Whether there was a build for us; it runs now."""
         if self._claim_id is None:
             self._claim_id = str(uuid.uuid4())
-            self._claim_sent_at = time.monotonic()
+        # A claim that is repeated is given its lease anew.
+        sent_at = time.monotonic()
         claim = self._conductor.claim(
             conductor_rpcapi.Offer(
                 credential=self._credential,
                 claim_id=self._claim_id,
                 architectures=tuple(self._conf.builder.architectures),
-                running=tuple(held.job.build_id for held in self._holding()),
+                running=tuple(held.job.build_id for held in self._leased()),
             )
         )
         # Answered. Until here the same id is repeated: an answer that was
@@ -233,65 +249,71 @@ class BuilderService:
         self._claim_id = None
         if claim is None:
             return False
-        self._run(claim)
+        self._run(claim, sent_at)
         return True
 
-    def _run(self, claim: conductor_rpcapi.Claim) -> None:
+    def _run(self, claim: conductor_rpcapi.Claim, sent_at: float) -> None:
         job = job_lib.Job(
             claim, host=self._host, conductor=self._conductor_factory()
         )
         held = Held(
             job,
-            renewed_at=self._claim_sent_at,
+            renewed_at=sent_at,
             fence_seconds=min(
                 self._conf.builder.fence_after, claim.lease_seconds * 5 / 6
             ),
         )
         with self._lock:
-            self._held[job.build_id] = held
+            self._held[job.lease] = held
         if self._stopping.is_set():
             job.end("stop")
+        try:
+            attending = self._thread(
+                f"build-{job.build_id}", lambda: self._attend(held)
+            )
+        except RuntimeError:
+            # The host has no thread to spare. Without this, the lease of a
+            # build that nobody does would be renewed for ever.
+            self._forget(held)
+            raise
         self._threads = [
             *(thread for thread in self._threads if thread.is_alive()),
-            self._thread(lambda: self._attend(held)),
+            attending,
         ]
         self._renew.set()
 
     def _attend(self, held: Held) -> None:
         try:
             held.job.run()
+        except Exception:
+            LOG.exception("build %s: left to its lease", held.job.build_id)
         finally:
-            with self._lock:
-                del self._held[held.job.build_id]
+            self._forget(held)
             self._woken.set()
+
+    def _forget(self, held: Held) -> None:
+        with self._lock:
+            del self._held[held.job.lease]
 
     # Leases: renewed by one thread, watched by another, since the first one
     # may be waiting for an answer when the time comes.
 
-    def _heartbeat(self) -> None:
-        conductor = self._conductor_factory()
-        while not self._stopping.is_set():
-            self._renew.clear()
-            if holding := self._holding():
-                self._beat(conductor, holding)
-            self._renew.wait(self._conf.builder.heartbeat_interval)
-
-    def _beat(
-        self,
-        conductor: conductor_rpcapi.ConductorAPI,
-        holding: Sequence[Held],
-    ) -> None:
+    def _beat(self) -> None:
+        self._renew.clear()
+        holding = self._leased()
+        # The first answer is asked for before there is anything to renew: a
+        # client that has never had one waits for a broker without an end.
+        if not holding and self._heard:
+            return
         sent_at = time.monotonic()
         try:
-            answers = conductor.heartbeat(
+            answers = self._heart.heartbeat(
                 self._credential, [held.job.lease for held in holding]
             )
         except reporter.AWAY as exc:
             LOG.warning("heartbeat not answered: %s", exc)
             return
-        except Exception:
-            LOG.exception("heartbeat failed")
-            return
+        self._heard = True
         for held in holding:
             answer = answers.get(held.job.build_id)
             if answer in ("go", "cancel"):
@@ -302,18 +324,41 @@ class BuilderService:
                 held.job.end("stale")
 
     def _fence(self) -> None:
-        while not self._stopping.wait(FENCE_TICK_SECONDS):
-            now = time.monotonic()
-            for held in self._holding():
-                if now - held.renewed_at > held.fence_seconds:
-                    held.job.end("fenced")
+        now = time.monotonic()
+        for held in self._leased():
+            if now - held.renewed_at > held.fence_seconds:
+                held.job.end("fenced")
+
+    def _leased(self) -> list[Held]:
+        """Those whose lease is not given up."""
+        return [held for held in self._holding() if not held.job.given_up]
 
     def _holding(self) -> list[Held]:
         with self._lock:
             return list(self._held.values())
 
-    def _thread(self, target: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=target, daemon=True)
+    def _turns(
+        self,
+        name: str,
+        turn: Callable[[], None],
+        pause: Callable[[], object],
+    ) -> threading.Thread:
+        """A thread that takes its turns until stop(), whatever one raises."""
+
+        def take_turns() -> None:
+            while not self._stopping.is_set():
+                try:
+                    turn()
+                except Exception:
+                    LOG.exception("%s: this turn failed", name)
+                pause()
+
+        return self._thread(name, take_turns)
+
+    def _thread(
+        self, name: str, target: Callable[[], None]
+    ) -> threading.Thread:
+        thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
 

@@ -97,7 +97,7 @@ class Taken:
 
 
 def taken(holder: Holder, claim_id: str) -> Taken | None:
-    """What this claim has got already."""
+    """What this claim has got already; its lease begins anew."""
     query = sa.select(BUILDS).where(
         BUILDS.c.claim_id == claim_id,
         BUILDS.c.builder_uuid == holder.builder_id,
@@ -105,8 +105,17 @@ def taken(holder: Holder, claim_id: str) -> Taken | None:
         BUILDS.c.lease_expires_at.is_not(None),
     )
     with db.reader() as connection:
-        row = connection.execute(query).one_or_none()
-    return Taken.of(row, holder) if row else None
+        if connection.execute(query).first() is None:
+            return None
+
+    def work(connection: sa.Connection) -> Taken | None:
+        row = connection.execute(query.with_for_update()).one_or_none()
+        if row is None:
+            return None
+        _extend(connection, row)
+        return Taken.of(row, holder)
+
+    return db.write(work)
 
 
 def candidates(
@@ -222,17 +231,21 @@ def _renew(proof: Proof) -> Answer:
         if row.lease_expires_at is None:
             # All is uploaded, and the builder's heartbeat was on its way.
             return "go" if row.state in ("publishing", "complete") else "stale"
-        builds.move(
-            connection,
-            row.uuid,
-            row.epoch,
-            row.state,
-            row.state,
-            lease_expires_at=db.now() + cfg.CONF.conductor.lease_seconds,
-        )
+        _extend(connection, row)
         return "cancel" if row.cancel_requested else "go"
 
     return db.write(work)
+
+
+def _extend(connection: sa.Connection, row: sa.Row[Any]) -> None:
+    builds.move(
+        connection,
+        row.uuid,
+        row.epoch,
+        row.state,
+        row.state,
+        lease_expires_at=db.now() + cfg.CONF.conductor.lease_seconds,
+    )
 
 
 def report(

@@ -26,6 +26,7 @@ class FakeConductor(rpcapi.ConductorAPI):
         self.trouble: dict[str, deque[Exception | None]] = defaultdict(deque)
         self.calls: list[str] = []
         self.queue: deque[rpcapi.Claim] = deque()
+        self.running: tuple[str, ...] = ()
         self.answers: dict[str, rpcapi.Claim | None] = {}
         self.beats: dict[str, str] = {}
         self.states: list[str] = []
@@ -80,6 +81,7 @@ class FakeConductor(rpcapi.ConductorAPI):
 
     def claim(self, offer):
         with self.lock:
+            self.running = offer.running
             if offer.claim_id not in self.answers:
                 self.answers[offer.claim_id] = (
                     self.queue.popleft() if self.queue else None
@@ -101,14 +103,14 @@ class FakeConductor(rpcapi.ConductorAPI):
             if not self.states or self.states[-1] != state:
                 self.states.append(state)
             for number, event in enumerate(events, first_sequence):
-                key = lease.build_id, number
+                key = f"{lease.build_id}-{lease.epoch}", number
                 assert self.events.setdefault(key, event) == event
             self._called("report")
 
     def append_log(self, lease, sequence, data):
         assert 0 < len(data) <= 64 * 1024
         with self.lock:
-            key = lease.build_id, sequence
+            key = f"{lease.build_id}-{lease.epoch}", sequence
             assert self.chunks.setdefault(key, data) == data
             self._called("append_log")
 
@@ -175,11 +177,13 @@ def host(state: pathlib.Path, **changes: Any) -> job.Host:
     return made
 
 
-def claim(build_id: str = "build-1", **environment: str) -> rpcapi.Claim:
+def claim(
+    build_id: str = "build-1", *, epoch: int = 1, **environment: str
+) -> rpcapi.Claim:
     """A build that the fake engine does."""
     return rpcapi.Claim(
         build_id=build_id,
-        epoch=1,
+        epoch=epoch,
         secret="lease-secret",
         lease_seconds=60.0,
         spec={

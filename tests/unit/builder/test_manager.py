@@ -13,7 +13,7 @@ from oslo_log import log
 
 from dib_service import conf as conf_lib
 from dib_service import exception, rpc
-from dib_service.builder import child, manager, reporter
+from dib_service.builder import child, job, manager, reporter
 from tests.functional.flow import fake_glance
 from tests.functional.flow.fake_glance import wait_until
 from tests.unit.builder import fakes
@@ -178,6 +178,82 @@ class ManagerTest(unittest.TestCase):
         self.start()
         wait_until(lambda: self.conductor.called("heartbeat") > 20)
         self.assertEqual(1, len(self.at_work()))
+
+    def test_a_fenced_build_may_come_back_before_it_has_left(self):
+        self.configure(
+            slots=2,
+            poll_interval=0.05,
+            heartbeat_interval=0.05,
+            fence_after=0.5,
+        )
+        self.enterContext(mock.patch.object(child, "GRACE_SECONDS", 2.0))
+        build_id = self.queue("stubborn")
+        self.conductor.trouble["heartbeat"].extend([fakes.away()] * 10000)
+        self.start()
+        wait_until(lambda: self.conductor.running == (build_id,))
+        wait_until(lambda: self.conductor.running == ())
+        self.conductor.trouble["heartbeat"].clear()
+        self.conductor.queue.append(
+            fakes.claim(build_id, epoch=2, DIB_FAKE="stubborn")
+        )
+        wait_until(lambda: self.at_work() == [build_id] * 2)
+        wait_until(lambda: self.at_work() == [build_id])
+        self.conductor.beats[build_id] = "cancel"
+        wait_until(lambda: self.conductor.faults)
+        self.assertEqual([], self.at_work())
+
+    def test_a_fence_that_stumbles_stands(self):
+        self.configure(heartbeat_interval=0.05, fence_after=0.5)
+        self.queue("stubborn")
+        self.conductor.trouble["heartbeat"].extend([fakes.away()] * 10000)
+        end = job.Job.end
+        stumbles = [RuntimeError("no")]
+
+        def stumbling(self, reason):
+            if stumbles:
+                raise stumbles.pop()
+            end(self, reason)
+
+        self.enterContext(mock.patch.object(job.Job, "end", stumbling))
+        self.start()
+        wait_until(self.at_work)
+        wait_until(lambda: not self.at_work())
+
+    def test_a_heart_beats_before_there_is_anything_to_hold(self):
+        self.configure(heartbeat_interval=0.05)
+        self.conductor.trouble["heartbeat"].append(fakes.away())
+        self.start()
+        wait_until(lambda: self.conductor.called("heartbeat") == 2)
+
+    def test_a_claim_that_is_answered_late_is_as_good_as_a_new_one(self):
+        self.configure(
+            poll_interval=0.1, heartbeat_interval=0.1, fence_after=0.5
+        )
+        self.conductor.trouble["claim"].extend([fakes.away()] * 8)
+        self.start()
+        wait_until(lambda: self.conductor.called("claim") >= 6)
+        self.conductor.trouble["heartbeat"].extend([fakes.away()] * 2)
+        self.queue()
+        self.conductor.answers.clear()
+        wait_until(lambda: self.conductor.done == 1)
+
+    def test_a_build_without_a_thread_has_no_slot(self):
+        self.configure(poll_interval=0.02)
+        self.queue()
+        self.queue()
+        thread = manager.BuilderService._thread
+        full = [RuntimeError("can't start new thread")]
+
+        def start(self, name, target):
+            if name.startswith("build-") and full:
+                raise full.pop()
+            return thread(self, name, target)
+
+        self.enterContext(
+            mock.patch.object(manager.BuilderService, "_thread", start)
+        )
+        self.start()
+        wait_until(lambda: self.conductor.done == 1)
 
     def test_two_builders_do_not_share_a_state_path(self):
         self.start()
