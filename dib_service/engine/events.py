@@ -42,11 +42,13 @@ class Event:
 
         :raises ValueError: when the line is not an event.
         """
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.get("kind") not in KINDS:
+        try:
+            data = json.loads(text)
+            kind, when = data.pop("kind"), float(data.pop("time"))
+        except (AttributeError, KeyError, RecursionError, TypeError):
+            kind = None
+        if kind not in KINDS:
             raise ValueError(f"not an event: {text[:80]!r}")
-        kind = data.pop("kind")
-        when = float(data.pop("time"))
         return cls(kind=kind, facts=data, time=when)
 
     def to_json(self) -> str:

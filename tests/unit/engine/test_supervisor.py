@@ -49,6 +49,21 @@ class Relay(unittest.TestCase):
         self.assertEqual(["line"], self.kinds())
         self.assertEqual(r"warning: \xff", self.told[0].facts["text"])
 
+    def test_what_is_only_half_an_event_is_output(self):
+        # A hook in the same PID namespace can write to our pipe.
+        for line in (
+            b'{"kind": "line"}',
+            b'{"kind": "line", "time": null}',
+            b'{"kind": "line", "time": "soon"}',
+            b'{"kind": ["line"], "time": 1}',
+            b"[" * 50_000,
+        ):
+            with self.subTest(line[:40]):
+                self.told.clear()
+                self.copy(rest=line + b"\n")
+                self.assertEqual(["line"], self.kinds())
+                self.assertIn("text", self.told[0].facts)
+
     def test_a_listener_that_went_away_is_no_second_error(self):
         def gone(event: events.Event) -> None:
             raise BrokenPipeError
