@@ -18,10 +18,12 @@ def main() -> int:
     options = conf.load(sys.argv[1:], prog="dib-api")
     server = api_server.new_server(options)
     signal.signal(signal.SIGTERM, _interrupt)
-    server.prepare()
-    # The port may have been 0: any that is free.
-    LOG.info("dib-api listens on %s:%s", *server.bind_addr[:2])
+    # From the first worker thread on: a signal that finds no handler here
+    # would end this thread and leave those, and with them the process.
     try:
+        server.prepare()
+        # The port may have been 0: any that is free.
+        LOG.info("dib-api listens on %s:%s", *server.bind_addr[:2])
         server.serve()
     except KeyboardInterrupt:
         LOG.info("dib-api stops")
