@@ -9,34 +9,12 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from dib_service.engine import blockdevice_yaml, errors
+from dib_service.engine import blockdevice_yaml, errors, sizes
 from dib_service.engine.blockdevice_yaml import Node
+from dib_service.engine.sizes import KiB, MiB
 
 # The filesystem that a machine finds its root by (spec.ROOT_LABEL).
 ROOT_LABEL = "cloudimg-rootfs"
-
-KiB = 1024
-MiB = 1024 * KiB
-GiB = 1024 * MiB
-TiB = 1024 * GiB
-
-# Longest first: "KiB" ends in "B" too.
-UNITS = (
-    ("TiB", TiB),
-    ("GiB", GiB),
-    ("MiB", MiB),
-    ("KiB", KiB),
-    ("TB", 1000**4),
-    ("GB", 1000**3),
-    ("MB", 1000**2),
-    ("KB", 1000),
-    ("T", 1000**4),
-    ("G", 1000**3),
-    ("M", 1000**2),
-    ("K", 1000),
-    ("B", 1),
-    ("", 1),
-)
 
 # Where the longest label that a filesystem can hold ends, in characters.
 LABEL_LENGTHS = {
@@ -67,19 +45,11 @@ BUILT_IN = """
 
 
 @dataclasses.dataclass(frozen=True)
-class Size:
-    """Bytes, or hundredths of what the others leave over."""
-
-    bytes: int = 0
-    percent: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
 class Partition:
     """One partition; ``type`` as it stands in its table's words."""
 
     name: str
-    size: Size
+    size: sizes.Size
     type: str
     bootable: bool = False
 
@@ -250,7 +220,7 @@ def _only_loop(nodes: Sequence[Node]) -> Node:
 def _loop_size(loop: Node) -> int | None:
     if "size" not in loop.options:
         return None
-    size = parse_size(loop.options["size"], f"{loop.where}.size")
+    size = sizes.parse(loop.options["size"], f"{loop.where}.size")
     if size.percent:
         raise errors.LayoutError(f"{loop.where}.size", "of what?")
     return size.bytes
@@ -282,7 +252,7 @@ def _table(nodes: Sequence[Node]) -> Table | None:
         kind = "gpt"
     else:
         raise errors.LayoutError(f"{node.where}.label", "must be mbr or gpt")
-    align = parse_size(
+    align = sizes.parse(
         node.options.get("align", "1MiB"), f"{node.where}.align"
     )
     if align.bytes < 4096 or align.bytes % 4096:
@@ -312,7 +282,7 @@ def _partition(node: Node, label: Literal["mbr", "gpt"]) -> Partition:
         raise errors.LayoutError(f"{node.where}.size", "is missing")
     return Partition(
         name=node.name,
-        size=parse_size(node.options["size"], f"{node.where}.size"),
+        size=sizes.parse(node.options["size"], f"{node.where}.size"),
         type=_partition_type(node, label),
         bootable="boot" in flags,
     )
@@ -468,39 +438,13 @@ def _unique(key: str, values: Sequence[str]) -> None:
             raise errors.LayoutError(key, f"'{value}' is there twice")
 
 
-def parse_size(value: object, where: str) -> Size:
-    """Bytes or a percentage, from a number with one of ``UNITS`` or ``%``.
-
-    :raises errors.LayoutError: at ``where``.
-    """
-    text = str(value).strip().replace(" ", "")
-    if text.endswith("%"):
-        percent = _number(text[:-1], where)
-        if not 0 < percent <= 100:
-            raise errors.LayoutError(where, f"{text} is not a share")
-        return Size(percent=percent)
-    unit, factor = next(u for u in UNITS if text.endswith(u[0]))
-    size = int(_number(text.removesuffix(unit), where) * factor)
-    if size <= 0:
-        raise errors.LayoutError(where, f"{value!r} is not a size")
-    return Size(bytes=size)
-
-
-def _number(text: str, where: str) -> float:
-    # float() would take "nan", "1e9" and "1_0" as well.
-    whole, _, fraction = text.partition(".")
-    if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
-        raise errors.LayoutError(where, f"{text!r} is not a number")
-    return float(text)
-
-
 def _setting(
     environment: Mapping[str, str], name: str, unit: int
 ) -> int | None:
     text = environment.get(name)
     if not text:
         return None
-    return int(_number(text, name) * unit)
+    return int(sizes.number(text, name) * unit)
 
 
 def _is_path(mount_point: str | None) -> bool:

@@ -15,9 +15,10 @@ from dib_service.engine import (
     mounts,
     process,
 )
-from dib_service.engine.blockdevice import IMAGE, Layout, MiB, Volume
+from dib_service.engine.blockdevice import IMAGE, Layout, Volume
 from dib_service.engine.disk_size import Geometry, Usage
 from dib_service.engine.disk_table import Span
+from dib_service.engine.sizes import MiB
 
 # No disk ends within a sector, whatever number it was asked for by.
 SECTOR = 4096

@@ -11,11 +11,9 @@ import os
 from pathlib import Path
 import stat
 
+from dib_service.engine.sizes import MiB, TiB
+
 BLOCK = 4096
-KiB = 1024
-MiB = 1024 * KiB
-GiB = 1024 * MiB
-TiB = 1024 * GiB
 
 BLOCKS_PER_GROUP = 8 * BLOCK
 GROUP = BLOCKS_PER_GROUP * BLOCK

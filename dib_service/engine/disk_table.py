@@ -7,7 +7,8 @@ from pathlib import Path
 import struct
 
 from dib_service.engine import errors, process
-from dib_service.engine.blockdevice import MiB, Partition, Table
+from dib_service.engine.blockdevice import Partition, Table
+from dib_service.engine.sizes import MiB
 
 # The copy of a GPT at the end of the disk takes 33 sectors; a whole MiB
 # keeps the end of the last partition on a boundary.

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 from dib_service.engine import blockdevice, disk, errors, loop, verify_image
-from dib_service.engine.blockdevice import MiB
+from dib_service.engine.sizes import MiB
 from tests.integration.engine import images
 
 TWO_FILESYSTEMS = """

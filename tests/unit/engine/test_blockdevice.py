@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from dib_service.engine import blockdevice, errors
-from dib_service.engine.blockdevice import GiB, MiB, Size
+from dib_service.engine.sizes import GiB, MiB, Size
 
 ELEMENTS = Path(__file__).parents[3] / "elements"
 
@@ -282,24 +282,3 @@ class Refused(unittest.TestCase):
         ):  # fmt: skip
             with self.subTest(text), self.assertRaises(errors.LayoutError):
                 blockdevice.parse(text, {})
-
-
-class Sizes(unittest.TestCase):
-    def test_units(self):
-        for text, size in (
-            ("1TiB", 1024**4), ("2GiB", 2 * 1024**3), ("3MiB", 3 * 1024**2),
-            ("4KiB", 4096), ("1TB", 1000**4), ("1T", 1000**4),
-            ("1G", 1000**3), ("1.5M", 1_500_000), ("7K", 7000),
-            ("512B", 512), ("512", 512), (512, 512), ("8 MiB", 8 * 1024**2),
-        ):  # fmt: skip
-            with self.subTest(text):
-                self.assertEqual(
-                    Size(bytes=size), blockdevice.parse_size(text, "here")
-                )
-
-    def test_shares(self):
-        self.assertEqual(
-            Size(percent=12.5), blockdevice.parse_size("12.5%", "here")
-        )
-        with self.assertRaises(errors.LayoutError):
-            blockdevice.parse_size("101%", "here")

@@ -6,7 +6,8 @@ import tempfile
 import unittest
 
 from dib_service.engine import disk_size
-from dib_service.engine.disk_size import BLOCK, GROUP, GiB, MiB, TiB, Usage
+from dib_service.engine.disk_size import BLOCK, GROUP, Usage
+from dib_service.engine.sizes import GiB, MiB, TiB
 
 DEBIAN = Usage(blocks=105_000, inodes=14_000)
 

@@ -4,9 +4,10 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import blockdevice, disk_table, errors, verify_image
-from dib_service.engine.blockdevice import GiB, MiB, Partition, Table
+from dib_service.engine import disk_table, errors, verify_image
+from dib_service.engine.blockdevice import Partition, Table
 from dib_service.engine.disk_table import Span
+from dib_service.engine.sizes import GiB, MiB, parse
 
 
 def table(*sizes, label="gpt", align=MiB):
@@ -16,7 +17,7 @@ def table(*sizes, label="gpt", align=MiB):
         partitions=tuple(
             Partition(
                 name=f"p{number}",
-                size=blockdevice.parse_size(size, "size"),
+                size=parse(size, "size"),
                 type="83" if label == "mbr" else "8300",
                 bootable=number == 1,
             )
