@@ -11,7 +11,7 @@ from typing import Literal
 
 from dib_service.engine import blockdevice_yaml, errors, sizes
 from dib_service.engine.blockdevice_yaml import Node
-from dib_service.engine.sizes import KiB, MiB
+from dib_service.engine.sizes import KiB, MiB, PiB
 
 # The filesystem that a machine finds its root by (spec.ROOT_LABEL).
 ROOT_LABEL = "cloudimg-rootfs"
@@ -30,6 +30,9 @@ ROOT_TYPES = ("ext4", "ext3", "ext2")
 
 # The images have one disk, and it has the name that the contract gives it.
 IMAGE = "image0"
+
+# What ext4 can be grown to; whoever asks for more has made a mistake.
+LARGEST = PiB
 
 BUILT_IN = """
 - local_loop:
@@ -444,7 +447,10 @@ def _setting(
     text = environment.get(name)
     if not text:
         return None
-    return int(sizes.number(text, name) * unit)
+    size = int(sizes.number(text, name) * unit)
+    if size > LARGEST:
+        raise errors.LayoutError(name, f"{text} is more than 1 PiB")
+    return size
 
 
 def _is_path(mount_point: str | None) -> bool:

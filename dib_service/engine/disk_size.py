@@ -145,12 +145,11 @@ def geometry(
 def needed(geometry: Geometry, usage: Usage) -> int:
     """The bytes of a filesystem that are taken once the tree is in it."""
     groups = _groups(geometry.size)
-    copies = sum(1 for group in range(groups) if _has_copy(group))
     per_copy = 1 + _descriptor_blocks(geometry.size) + RESERVED_BLOCKS
     tables = math.ceil(geometry.inodes / INODES_PER_BLOCK) + 2 * groups
     # Directories grow in steps and files lie in pieces: two in a hundred.
     loss = usage.blocks // 50 + 64
-    blocks = usage.blocks + loss + copies * per_copy + tables
+    blocks = usage.blocks + loss + _copies(groups) * per_copy + tables
     return blocks * BLOCK + geometry.journal
 
 
@@ -202,17 +201,15 @@ def _descriptor_blocks(size: int) -> int:
     return -(-_groups(size) * DESCRIPTOR // BLOCK)
 
 
-def _has_copy(group: int) -> bool:
-    """Whether a group holds a copy of the descriptors (sparse_super)."""
-    if group <= 1:
-        return True
+def _copies(groups: int) -> int:
+    """How many groups hold a copy of the descriptors (sparse_super)."""
+    found = min(groups, 2)
     for base in (3, 5, 7):
         power = base
-        while power < group:
+        while power < groups:
+            found += 1
             power *= base
-        if power == group:
-            return True
-    return False
+    return found
 
 
 def _whole_group(size: int) -> int:

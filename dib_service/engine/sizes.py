@@ -8,6 +8,7 @@ KiB = 1024
 MiB = 1024 * KiB
 GiB = 1024 * MiB
 TiB = 1024 * GiB
+PiB = 1024 * TiB
 
 # Longest first: "KiB" ends in "B" too.
 UNITS = (
@@ -26,6 +27,9 @@ UNITS = (
     ("B", 1),
     ("", 1),
 )
+
+# More digits than bytes of the largest disk have.
+LONGEST = 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,4 +67,6 @@ def number(text: str, where: str) -> float:
     whole, _, fraction = text.partition(".")
     if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
         raise errors.LayoutError(where, f"{text!r} is not a number")
+    if len(whole) > LONGEST:
+        raise errors.LayoutError(where, f"{text[:LONGEST]}… is too much")
     return float(text)

@@ -32,6 +32,8 @@ FORBIDDEN_VARIABLE = re.compile(
 )
 LONGEST_VALUE = 64 * 1024
 
+LARGEST_DISK = 1024**5
+
 
 @dataclasses.dataclass(frozen=True)
 class BuildSpec:
@@ -111,6 +113,8 @@ class BuildSpec:
         size = self.disk_size
         if size is not None and (type(size) is not int or size <= 0):
             raise errors.SpecError("disk_size", "a positive number of bytes")
+        if size is not None and size > LARGEST_DISK:
+            raise errors.SpecError("disk_size", "1 PiB at the most")
 
 
 def _words(

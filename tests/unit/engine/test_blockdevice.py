@@ -115,6 +115,15 @@ class Understood(unittest.TestCase):
         self.assertEqual(100 * MiB, layout.extra)
         self.assertEqual(1000 * 4096, layout.limit)
 
+    def test_what_the_environment_asks_too_much_of(self):
+        for name in (
+            "DIB_IMAGE_EXTRA_SIZE",
+            "DIB_JOURNAL_SIZE",
+            "MAX_ONLINE_RESIZE",
+        ):
+            with self.subTest(name), self.assertRaises(errors.LayoutError):
+                blockdevice.parse(MBR, {name: "9" * 17})
+
     def test_our_own_elements(self):
         for name, label in (("gpt", "gpt"), ("mbr", "mbr")):
             layout = blockdevice.load(

@@ -119,3 +119,14 @@ class Decided(unittest.TestCase):
         found = disk_size.geometry(DEBIAN)
         self.assertEqual(8 * TiB, found.resize * BLOCK)
         self.assertIsNone(disk_size.geometry(DEBIAN, size=16 * TiB).resize)
+
+
+class Copies(unittest.TestCase):
+    def test_as_ext4_has_them(self):
+        # In 0, 1, 3, 5, 7, 9, 25, 27, 49, 81, 125 and so on.
+        for groups, copies in (
+            (1, 1), (2, 2), (3, 2), (4, 3), (8, 5), (10, 6), (26, 7),
+            (28, 8), (50, 9), (82, 10),
+        ):  # fmt: skip
+            with self.subTest(groups):
+                self.assertEqual(copies, disk_size._copies(groups))

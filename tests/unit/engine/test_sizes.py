@@ -24,3 +24,7 @@ class Sizes(unittest.TestCase):
         )
         with self.assertRaises(errors.LayoutError):
             sizes.parse("101%", "here")
+
+    def test_more_than_there_can_be(self):
+        with self.assertRaises(errors.LayoutError):
+            sizes.number("9" * 400, "here")

@@ -41,6 +41,7 @@ class Spec(unittest.TestCase):
             ("environment", {"A": "x" * 100_000}),
             ("disk_size", 0),
             ("disk_size", "5"),
+            ("disk_size", 2 * 1024**5),
             ("disk_size", True),
             ("name", "a/b"),
             ("name", ""),
