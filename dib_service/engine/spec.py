@@ -110,11 +110,15 @@ class BuildSpec:
             )
         if not IMAGE_NAME.fullmatch(self.name):
             raise errors.SpecError("name", f"bad name {self.name!r}")
-        size = self.disk_size
-        if size is not None and (type(size) is not int or size <= 0):
-            raise errors.SpecError("disk_size", "a positive number of bytes")
-        if size is not None and size > LARGEST_DISK:
-            raise errors.SpecError("disk_size", "1 PiB at the most")
+        if self.disk_size is not None:
+            _check_size(self.disk_size)
+
+
+def _check_size(size: object) -> None:
+    if type(size) is not int or size <= 0:
+        raise errors.SpecError("disk_size", "a positive number of bytes")
+    if size > LARGEST_DISK:
+        raise errors.SpecError("disk_size", "1 PiB at the most")
 
 
 def _words(
