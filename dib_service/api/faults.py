@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import falcon
-from oslo_db import exception as db_exc
 
 from dib_service import exception
 
@@ -94,10 +93,6 @@ def translated(error: Exception) -> exception.DibServiceError:
         return error
     if isinstance(error, falcon.HTTPError):
         return _from_falcon(error)
-    if isinstance(error, db_exc.DBConnectionError):
-        return exception.Unavailable(
-            "the database cannot be reached, try again"
-        )
     # Whatever this is, its text may hold what a caller should not see.
     return exception.DibServiceError(
         "the service failed to answer; its log has more under this "

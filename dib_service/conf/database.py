@@ -15,6 +15,9 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make ``conf.database`` readable."""
     conf.register_opts(OPTS, group=GROUP)
     db_options.set_defaults(conf, connection=DEFAULT_CONNECTION)
+    # oslo.db waits for the first connection, for 100 seconds by default; who
+    # asks is told at once instead, and asks again.
+    conf.set_default("max_retries", 0, GROUP)
 
 
 def list_opts() -> Sequence[tuple[str, Sequence[cfg.Opt]]]:

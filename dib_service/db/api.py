@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import enginefacade, exc_filters
+from oslo_log import log
 import sqlalchemy as sa
 from sqlalchemy.ext import compiler
 from sqlalchemy.sql import functions
 
 from dib_service import exception
+
+LOG = log.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -33,6 +36,7 @@ def write(work: Callable[[sa.Connection], T]) -> T:
     old snapshot again under MariaDB's REPEATABLE READ.
 
     :raises StateConflict: it lost every time.
+    :raises Unavailable: the database does not answer.
     """
     for left in reversed(range(TRIES)):
         try:
@@ -42,8 +46,8 @@ def write(work: Callable[[sa.Connection], T]) -> T:
             if not left:
                 raise
         except (db_exc.DBDeadlock, sa.exc.OperationalError) as error:
-            if not left or not _may_pass(error):
-                raise
+            if not left:
+                raise _unavailable(error) from error
         # Ties are broken by chance, or they would be met again.
         time.sleep(random.uniform(0, PAUSE_SECONDS * (TRIES - left)))  # noqa: S311
     raise AssertionError("unreachable")
@@ -56,8 +60,11 @@ def execute(statement: sa.Executable) -> int:
 
 @contextlib.contextmanager
 def writer() -> Iterator[sa.Connection]:
-    """A transaction that may write; it commits when the block ends well."""
-    with engine().connect() as connection:
+    """A transaction that may write; it commits when the block ends well.
+
+    :raises Unavailable: the database does not answer.
+    """
+    with _answering(), engine().connect() as connection:
         connection = connection.execution_options(**{WRITER: True})
         with connection.begin():
             yield connection
@@ -65,9 +72,37 @@ def writer() -> Iterator[sa.Connection]:
 
 @contextlib.contextmanager
 def reader() -> Iterator[sa.Connection]:
-    """A transaction that only reads: one snapshot for all of the block."""
-    with engine().connect() as connection, connection.begin():
+    """A transaction that only reads: one snapshot for all of the block.
+
+    :raises Unavailable: the database does not answer.
+    """
+    with (
+        _answering(),
+        engine().connect() as connection,
+        connection.begin(),
+    ):
         yield connection
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (
+        db_exc.DBConnectionError,
+        db_exc.DBNonExistentDatabase,
+        sa.exc.OperationalError,
+        sa.exc.TimeoutError,
+    ) as error:
+        if _may_pass(error):
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> exception.Unavailable:
+    # Whoever asks is told no more than that: the text may have addresses.
+    LOG.error("the database does not answer: %s", error)
+    return exception.Unavailable("the database does not answer, try again")
 
 
 class now(functions.FunctionElement[float]):
@@ -164,5 +199,11 @@ def _now_in_postgresql(element: now, compile_: Any, **kw: Any) -> str:
 @compiler.compiles(now, "mysql")
 @compiler.compiles(now, "mariadb")
 def _now_in_mysql(element: now, compile_: Any, **kw: Any) -> str:
-    # SYSDATE, as NOW is the time at which the statement began to wait.
-    return "CAST(unix_timestamp(sysdate(6)) AS double)"
+    # Not by way of the session's time zone: where the clocks are put back,
+    # one hour of it comes twice, and both are read as the second one. It is
+    # the time at which the statement began, and may have waited since; by
+    # that, a lease ends too early at worst.
+    return (
+        "CAST(timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))"
+        " / 1000000 AS double)"
+    )

@@ -6,8 +6,10 @@ import falcon
 from oslo_db import exception as db_exc
 import testtools
 
+from dib_service.db import api as db
 from dib_service.objects import element
 from dib_service.objects.builder import Builder
+from tests import database
 from tests.unit.api import stack
 
 
@@ -61,7 +63,12 @@ class StackTest(testtools.TestCase):
         self.assertNotIn("hunter2", answer.text)
 
     def test_a_database_that_is_away(self) -> None:
-        self.fail_with(db_exc.DBConnectionError())
+        config = self.useFixture(database.Database()).config
+        config.config(
+            connection="postgresql+psycopg2://127.0.0.1:1/dib",
+            group="database",
+        )
+        db.forget_engine()
         answer = self.stack.client.simulate_get("/v1/elements")
         self.assertEqual(503, answer.status_code)
         self.assertIn("database", answer.json["error"]["message"])

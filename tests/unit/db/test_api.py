@@ -3,6 +3,7 @@
 import threading
 import time
 
+import fixtures
 import sqlalchemy as sa
 import testtools
 
@@ -17,7 +18,8 @@ class WriteTest(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.useFixture(database.Database())
+        self.database = self.useFixture(database.Database())
+        self.useFixture(fixtures.FakeLogger())
 
     def test_a_lost_race_is_run_again_in_a_new_transaction(self) -> None:
         seen = []
@@ -63,3 +65,13 @@ class WriteTest(testtools.TestCase):
 
     def test_the_clock_is_utc(self) -> None:
         self.assertAlmostEqual(time.time(), db.clock(), delta=60.0)
+
+    def test_a_database_that_does_not_answer_is_unavailable(self) -> None:
+        # A folder cannot be opened as a file.
+        self.database.config.config(
+            connection="sqlite:////tmp", group="database"
+        )
+        db.forget_engine()
+        for ask in (db.clock, lambda: db.write(lambda connection: None)):
+            with self.assertRaises(exception.Unavailable):
+                ask()
