@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 ELEMENTS = Path(__file__).parents[2] / "elements"
-PROGRAMS = "bash find install ln mkdir mknod rm truncate"
+PROGRAMS = "bash find install ln mkdir rm sed truncate"
 
 
 def tree_with_programs(root: Path) -> None:
@@ -97,6 +97,27 @@ class Hooks(unittest.TestCase):
                 finally:
                     path.unlink()
                 self.assertTrue(file.exists())
+
+    def test_a_mirrors_password_stays_behind(self) -> None:
+        sources = self.root / "etc/apt/sources.list"
+        more = self.root / "etc/apt/sources.list.d/x.sources"
+        more.parent.mkdir(parents=True)
+        sources.write_text(
+            "deb [signed-by=/x] https://me:secret@mirror.example.org/debian"
+            " bookworm main\n"
+            "deb http://mirror.example.org/debian@x bookworm main\n"
+        )
+        more.write_text("URIs: http://me:secret@mirror.example.org/debian\n")
+        self.run_hook("dpkg/cleanup.d/90-dpkg-build-settings")
+        self.assertEqual(
+            "deb [signed-by=/x] https://mirror.example.org/debian"
+            " bookworm main\n"
+            "deb http://mirror.example.org/debian@x bookworm main\n",
+            sources.read_text(),
+        )
+        self.assertEqual(
+            "URIs: http://mirror.example.org/debian\n", more.read_text()
+        )
 
     def test_sysprep(self) -> None:
         secrets = (
