@@ -25,7 +25,6 @@ from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 
 # A filesystem with less than this is full, whatever it was that failed.
 FULL_BYTES = 4 * 1024 * 1024
-NO_SPACE = "No space left on device"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _finish(tree: hooks.Tree, root: Path) -> None:
             tree.run_inside("finalise.d", root)
             tree.run_outside("cleanup.d", root)
     except errors.HookFailed as exc:
-        if _full(root) or _says_full(exc):
+        if _full(root) or errors.says_full(exc):
             raise errors.ImageFull(exc) from exc
         raise
     tidy.forget_the_build(root)
@@ -188,7 +187,7 @@ def _full_host_named(workspace: Path) -> Iterator[None]:
     try:
         yield
     except (errors.CommandError, errors.HookFailed) as exc:
-        if _full(workspace) or _says_full(exc):
+        if _full(workspace) or errors.says_full(exc):
             raise errors.DiskFull(workspace, str(exc)) from exc
         raise
 
@@ -196,9 +195,3 @@ def _full_host_named(workspace: Path) -> Iterator[None]:
 def _full(path: Path) -> bool:
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize < FULL_BYTES
-
-
-def _says_full(error: errors.CommandError | errors.HookFailed) -> bool:
-    # A program that removes its half-written file makes room again before
-    # anybody can look.
-    return any(NO_SPACE in line for line in error.facts["last_lines"])

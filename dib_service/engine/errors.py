@@ -7,6 +7,8 @@ import shlex
 from typing import Any, ClassVar
 
 # How many of a failed program's lines travel with its error.
+NO_SPACE = "No space left on device"
+
 LAST_LINES = 20
 
 
@@ -328,6 +330,13 @@ class Stopped(EngineError):
 
     def __init__(self) -> None:
         super().__init__("the build was ended by a signal")
+
+
+def says_full(error: CommandError | HookFailed) -> bool:
+    """Whether a program complained that there is no room."""
+    # A program that removes its half-written file makes room again before
+    # anybody can look.
+    return any(NO_SPACE in line for line in error.facts["last_lines"])
 
 
 def of_os(error: OSError) -> EngineError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 from pathlib import Path
@@ -239,13 +240,23 @@ def _deliver(source: Path, target: Path) -> None:
         partial, final = target / f".{path.name}.part", target / path.name
         _delete(partial)
         try:
-            # A rename where it can be one, a copy where it cannot.
-            shutil.move(path, partial)
+            _move(path, partial)
             if partial.is_dir() or final.is_dir():
                 _delete(final)
             partial.replace(final)
         finally:
             _delete(partial)
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        path.rename(target)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        # Another filesystem. An image is mostly holes: they stay holes.
+        process.run(["cp", "--archive", "--sparse=always", "--", path, target])
+        process.run(["sync", "--file-system", target])
 
 
 def _delete(path: Path) -> None:
