@@ -7,9 +7,9 @@ import shlex
 from typing import Any, ClassVar
 
 # How many of a failed program's lines travel with its error.
-NO_SPACE = "No space left on device"
-
 LAST_LINES = 20
+
+NO_SPACE = "No space left on device"
 
 
 class EngineError(Exception):
