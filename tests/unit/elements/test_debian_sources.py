@@ -123,3 +123,9 @@ class TestSources(unittest.TestCase):
             ],
             self.sources("bookworm"),
         )
+
+    def test_what_the_host_knows_is_never_traced(self) -> None:
+        self.host("http://me:secret@a.example.org/debian bookworm main\n")
+        done = self.run_sources("bookworm", DIB_DEBUG_TRACE="1")
+        self.assertIn("me:secret@", done.stdout)
+        self.assertNotIn("secret", done.stderr)
