@@ -1,6 +1,7 @@
 """The transport between the processes: clients, servers and a doorbell."""
 
 from collections.abc import Callable, Sequence
+import contextlib
 import os
 import threading
 import time
@@ -14,6 +15,8 @@ LOG = log.getLogger(__name__)
 
 # Only these come back as what they were raised as on the other side.
 REMOTE_ERRORS = ["dib_service.exception"]
+
+RESTART_SECONDS = 5.0
 
 
 class _Shared:
@@ -61,6 +64,58 @@ def server(
         executor="threading",
         access_policy=oslo_messaging.DefaultRPCAccessPolicy,
     )
+
+
+class Listener:
+    """Servers on a thread of their own: they wait for a broker that is down.
+
+    Whoever starts them goes on without, and can still be told to end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *servers: Callable[[], oslo_messaging.MessageHandlingServer],
+    ) -> None:
+        self._name = name
+        self._servers = servers
+        self._listening = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._listen, name=name, daemon=True
+        )
+
+    def start(self, *, patience: float = 0.0) -> bool:
+        """Whether the servers listened within so many seconds."""
+        self._thread.start()
+        return self._listening.wait(patience)
+
+    def stop(self) -> None:
+        """Take no new calls; wait() until the last one is answered."""
+        self._stopping.set()
+
+    def wait(self) -> None:
+        """Return when nothing is answered any more."""
+        if self._listening.is_set():
+            self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._serve()
+            except Exception:
+                LOG.exception("%s: not listening", self._name)
+                self._stopping.wait(RESTART_SECONDS)
+
+    def _serve(self) -> None:
+        with contextlib.ExitStack() as started:
+            for make in self._servers:
+                server = make()
+                server.start()
+                started.callback(server.wait)
+                started.callback(server.stop)
+            self._listening.set()
+            self._stopping.wait()
 
 
 class Doorbell:

@@ -46,8 +46,8 @@ class Held:
 class BuilderService:
     """The builder of one host: ``start``, ``stop``, ``wait``.
 
-    Four threads: bell, work (register, claim), heartbeat and fence; and one
-    for each build.
+    Three threads: work (register, claim), heartbeat and fence; one for the
+    bell, and one for each build.
     """
 
     def __init__(
@@ -103,12 +103,14 @@ class BuilderService:
         self._registered = False
         self._claim_id: str | None = None
         self._heard = False
-        self._threads = [
-            self._turns(
-                "bell",
-                self._listen,
-                lambda: self._stopping.wait(settings.poll_interval),
+        self._bell = rpc.Listener(
+            "bell",
+            lambda: rpc.server(
+                rpcapi.TOPIC, self._credential.builder_id, [Bell(self.wake)]
             ),
+        )
+        self._bell.start()
+        self._threads = [
             self._turns(
                 "work",
                 self._look_for_work,
@@ -132,6 +134,7 @@ class BuilderService:
         self._stopping.set()
         self._woken.set()
         self._renew.set()
+        self._bell.stop()
         for held in self._holding():
             held.job.end("stop")
 
@@ -140,6 +143,7 @@ class BuilderService:
         deadline = time.monotonic() + STOPPING_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._bell.wait()
         self._owned.close()
 
     def wake(self) -> None:
@@ -151,16 +155,6 @@ class BuilderService:
         # What was rung for may be a wish to cancel, which only a heartbeat's
         # answer tells.
         self._renew.set()
-
-    def _listen(self) -> None:
-        """Hear the bell. With no broker, start() waits for one: we do not."""
-        server = rpc.server(
-            rpcapi.TOPIC, self._credential.builder_id, [Bell(self.wake)]
-        )
-        server.start()
-        self._stopping.wait()
-        server.stop()
-        server.wait()
 
     # Work: register, then claim.
 

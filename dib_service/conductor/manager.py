@@ -30,6 +30,9 @@ LOG = log.getLogger(__name__)
 
 Json = Mapping[str, Any]
 
+# What is published does not wait for a broker any longer than that.
+PATIENCE_SECONDS = 5.0
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -63,12 +66,13 @@ class ConductorService:
             bell=Bell(builder_rpcapi.BuilderAPI(rpc.transport())),
             publish_soon=self._publishing.set,
         )
-        self._servers = [
-            rpc.server(rpcapi.TOPIC, self.host, [endpoint]),
-            rpc.server(rpcapi.LOG_TOPIC, self.host, [LogEndpoint()]),
-        ]
-        for server in self._servers:
-            server.start()
+        self._listener = rpc.Listener(
+            "conductor",
+            lambda: rpc.server(rpcapi.TOPIC, self.host, [endpoint]),
+            lambda: rpc.server(rpcapi.LOG_TOPIC, self.host, [LogEndpoint()]),
+        )
+        if not self._listener.start(patience=PATIENCE_SECONDS):
+            LOG.warning("conductor %s: waiting for the broker", self.host)
         watch = reaper.Reaper(lambda: self._client.ping(self.host))
         self._threads = [
             self._round("reaper", settings.reap_interval, watch.look),
@@ -86,13 +90,11 @@ class ConductorService:
         """Take no new calls; wait() until the last one is answered."""
         self._stopping.set()
         self._publishing.set()
-        for server in self._servers:
-            server.stop()
+        self._listener.stop()
 
     def wait(self) -> None:
         """Return when nothing of this conductor runs any more."""
-        for server in self._servers:
-            server.wait()
+        self._listener.wait()
         for thread in self._threads:
             # A round that hangs in Glance dies with the process: each of
             # its steps may be repeated.

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from unittest import mock
 
 import fixtures
 import testtools
@@ -68,3 +69,48 @@ class DoorbellTest(testtools.TestCase):
         for _ in range(2):
             bell.ring()
             self.assert_heard()
+
+
+class ListenerTest(testtools.TestCase):
+    """Servers that start at once, late, or not at the first time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(fixtures.FakeLogger())
+        self.broker = threading.Event()
+        self.addCleanup(self.broker.set)
+        self.server = mock.Mock()
+        self.server.start.side_effect = self.wait_for_broker
+
+    def wait_for_broker(self) -> None:
+        self.broker.wait(PATIENCE_SECONDS)
+
+    def listener(self) -> rpc.Listener:
+        made = rpc.Listener("test", lambda: self.server)
+        self.addCleanup(made.wait)
+        self.addCleanup(made.stop)
+        return made
+
+    def test_with_a_broker_it_listens_until_it_is_stopped(self) -> None:
+        self.broker.set()
+        listener = self.listener()
+        self.assertTrue(listener.start(patience=PATIENCE_SECONDS))
+        self.server.stop.assert_not_called()
+        listener.stop()
+        listener.wait()
+        self.server.stop.assert_called_once_with()
+        self.server.wait.assert_called_once_with()
+
+    def test_without_a_broker_nobody_waits(self) -> None:
+        listener = self.listener()
+        begun = time.monotonic()
+        self.assertFalse(listener.start())
+        listener.stop()
+        listener.wait()
+        self.assertLess(time.monotonic() - begun, 1.0)
+
+    def test_an_unexpected_error_is_not_its_end(self) -> None:
+        self.useFixture(fixtures.MockPatchObject(rpc, "RESTART_SECONDS", 0))
+        self.server.start.side_effect = [RuntimeError("no"), None]
+        listener = self.listener()
+        self.assertTrue(listener.start(patience=PATIENCE_SECONDS))
