@@ -14,13 +14,16 @@ import stat
 
 from dib_service.engine import kernel, private_root
 
-# What a build has no business to read on the machine that runs it.
+# What a build has no business to read, or to speak to, on the machine that
+# runs it: its bus and its init do what root asks of them, outside of here.
 ALWAYS_HIDDEN = (
     "/etc/dib-service",
     "/etc/openstack",
     "/root/.config/openstack",
     "/root/.ssh",
+    "/run/dbus",
     "/run/dib-service",
+    "/run/systemd/private",
     "/var/lib/dib-service",
 )
 

@@ -120,6 +120,19 @@ class Sight(tiny.TinyBuild):
         running.finish()
         self.assertEqual(["none"], running.lines("20-x")[-1:])
 
+    def test_nobody_answers_for_the_hosts_services(self):
+        # "systemctl" in a hook is meant for the image.
+        bus = Path("/run/dbus")
+        bus.mkdir(exist_ok=True)
+        mark = bus / "dib-engine-test-mark"
+        mark.write_text("")
+        self.addCleanup(mark.unlink)
+        self.element(
+            "looks", {"extra-data.d/10-x": 'echo "bus: $(ls -A /run/dbus)"'}
+        )
+        built = self.build("looks")
+        self.assertEqual(["bus: "], built.lines("10-x"))
+
     def test_a_hook_finds_the_machine_as_it_is(self):
         self.element(
             "looks",
