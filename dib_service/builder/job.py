@@ -123,7 +123,12 @@ class Job:
                 LOG.info("build %s: no longer ours", self.build_id)
             except Exception as exc:
                 LOG.exception("build %s: the builder failed", self.build_id)
-                self._fail(_own_fault("builder", f"the builder failed: {exc}"))
+                # What it says is the operator's to read, in our log.
+                self._fail(
+                    _own_fault(
+                        "builder", f"the builder failed: {type(exc).__name__}"
+                    )
+                )
 
     @property
     def given_up(self) -> bool:
@@ -154,12 +159,20 @@ class Job:
         try:
             for folder in (place.workspace, place.output):
                 folder.mkdir(parents=True, mode=0o700)
-            place.spec.write_text(json.dumps(self._spec))
+            place.spec.write_text(json.dumps(self._for_engine()))
             yield place
         except OSError as exc:
             raise _own_fault("builder-host", f"on the builder: {exc}") from exc
         finally:
             leftovers.clear(root)
+
+    def _for_engine(self) -> Mapping[str, Any]:
+        """The spec with the host's variables below those of the request."""
+        environment = {
+            **self._host.environment,
+            **self._spec.get("environment", {}),
+        }
+        return {**self._spec, "environment": environment}
 
     def _build(self, place: Place) -> list[events.Event]:
         """The artefacts of the engine.
@@ -242,8 +255,8 @@ class Job:
                 raise
             except (upload.Trouble, *reporter.AWAY) as exc:
                 self._check()
-                problem = f"upload: {exc}"
-                LOG.warning("build %s: %s", self.build_id, problem)
+                LOG.warning("build %s: upload: %s", self.build_id, exc)
+                problem = f"upload: {_trouble(exc)}"
                 if time.monotonic() + pause > deadline:
                     raise _fault("upload", "operator", problem) from exc
             self._reporter.text(f"==> {problem}; again in {pause:.0f} s\n")
@@ -359,6 +372,15 @@ def _fault(
 def _own_fault(code: str, message: str) -> Fault:
     """A fault of this host, which another host may not have."""
     return _fault(code, "operator", message, retry=True)
+
+
+def _trouble(error: Exception) -> str:
+    """What the asker may read of it: a remote error has the other side's
+    traceback, and in it whatever was at hand there.
+    """
+    if isinstance(error, upload.Trouble | exception.DibServiceError):
+        return str(error)
+    return "the conductor does not answer"
 
 
 def _death(code: int, last_lines: list[str]) -> Fault:

@@ -7,10 +7,13 @@ from keystoneauth1 import adapter, loading
 from keystoneauth1 import exceptions as ksa_exc
 from keystoneauth1 import session as ksa_session
 from oslo_config import cfg
+from oslo_log import log
 
 from dib_service import exception
 from dib_service.conf import glance as glance_conf
 from dib_service.publish import images
+
+LOG = log.getLogger(__name__)
 
 # What a "token" is good for where there is no Keystone.
 WITHOUT_KEYSTONE_SECONDS = 3600.0
@@ -60,8 +63,10 @@ class Cloud:
             token, expires_at = _token(session)
             return UploadRight(token, endpoint, expires_at)
         except ksa_exc.ClientException as error:
+            # The text has addresses, and this is told to who asked.
+            LOG.error("no right to upload can be had: %s", error)
             raise exception.Unavailable(
-                f"no right to upload can be had: {error}"
+                "no right to upload into Glance can be had now"
             ) from error
 
     def staging_project(self) -> str | None:

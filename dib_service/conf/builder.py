@@ -51,9 +51,10 @@ OPTS = (
     cfg.DictOpt(
         "engine_environment",
         default={},
-        help="Variables that the engine and every element see, for example "
-        "http_proxy. Nothing else of the builder's own environment reaches "
-        "them.",
+        help="Variables that every element sees where the request does not "
+        "set them, for example http_proxy or a mirror; only such names as a "
+        "request could use. Nothing of the builder's own environment reaches "
+        "an element.",
     ),
     cfg.ListOpt(
         "element_path",

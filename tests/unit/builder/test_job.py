@@ -7,6 +7,8 @@ import time
 import unittest
 from unittest import mock
 
+import oslo_messaging
+
 from dib_service import exception
 from dib_service.builder import child, job, reporter
 from tests.functional.flow import fake_glance
@@ -187,6 +189,14 @@ class JobTest(unittest.TestCase):
         ]
         self.assertEqual(list(range(30000)), numbers)
 
+    def test_a_host_s_variables_stand_below_the_request_s(self):
+        host = {"environment": {"DIB_FAKE": "babbles"}}
+        self.job(host).run()
+        self.assertIn("this is not JSON\n", self.conductor.log)
+        self.conductor.chunks.clear()
+        self.run_one("well", host)
+        self.assertNotIn("this is not JSON\n", self.conductor.log)
+
     # A conductor that comes and goes.
 
     def test_what_was_said_twice_counts_once(self):
@@ -295,6 +305,22 @@ class JobTest(unittest.TestCase):
         self.assertFalse(retry)
         self.assertIn("413", fault["message"])
         self.assertIn("again in", self.conductor.log)
+
+    def test_what_a_conductor_stumbles_over_is_not_the_asker_s_to_read(self):
+        self.conductor.trouble["grant_upload"].append(
+            oslo_messaging.RemoteError("DBError", "hunter2", ["hunter2"])
+        )
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
+        self.assertIn("upload: the conductor does not", self.conductor.log)
+        self.assertNotIn("hunter2", self.conductor.log)
+
+    def test_what_the_builder_stumbles_over_neither(self):
+        self.conductor.trouble["grant_upload"].append(KeyError("hunter2"))
+        self.run_one()
+        fault, retry = self.fault()
+        self.assertTrue(retry)
+        self.assertNotIn("hunter2", str(fault) + self.conductor.log)
 
     def test_a_refusal_is_not_repeated(self):
         self.glance.faults.extend([("POST", 400)] * 2)
