@@ -66,7 +66,7 @@ class Glance:
         self._env = {"OS_GLANCE_CONFIG_DIR": str(self.path)}
         self.daemon = daemon.Daemon(
             name="glance",
-            argv=serve(venv, "glance.wsgi.api", self.port),
+            argv=serve(venv, "glance.wsgi.api", self.port, threads=4),
             state=state.path,
             env=self._env,
         )

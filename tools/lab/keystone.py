@@ -46,7 +46,9 @@ class Keystone:
         self._env = {"OS_KEYSTONE_CONFIG_DIR": str(self.path)}
         self.daemon = daemon.Daemon(
             name="keystone",
-            argv=serve(venv, "keystone.wsgi.api", self.port),
+            # Two that write to SQLite at once may end in "database is
+            # locked" and a 500 for who wants a token: one after the other.
+            argv=serve(venv, "keystone.wsgi.api", self.port, threads=1),
             state=state.path,
             env=self._env,
         )
@@ -112,11 +114,20 @@ class Keystone:
         )
 
 
-def serve(venv: pathlib.Path, module: str, port: int) -> list[str]:
+def serve(
+    venv: pathlib.Path, module: str, port: int, *, threads: int
+) -> list[str]:
     """The command that serves a WSGI module of ``venv`` on 127.0.0.1."""
     script = pathlib.Path(__file__).with_name("serve.py")
     # -I: the script's own folder has a keystone.py, which is not meant.
-    return [f"{venv}/bin/python", "-I", str(script), module, str(port)]
+    return [
+        f"{venv}/bin/python",
+        "-I",
+        str(script),
+        module,
+        str(port),
+        str(threads),
+    ]
 
 
 def answers(url: str) -> bool:
