@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 import signal
 import subprocess
+import tempfile
 
 from tests.integration.engine import tiny
 
@@ -32,6 +33,12 @@ INSIDE
 
 
 class Sight(tiny.TinyBuild):
+    def in_opt(self) -> Path:
+        """A directory that is not below /tmp, of which a build has its own."""
+        place = Path(tempfile.mkdtemp(prefix="dib-engine-test-", dir="/opt"))
+        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        return place
+
     def test_what_is_hidden_is_out_of_sight(self):
         secret = self.place / "secret"
         secret.mkdir()
@@ -54,10 +61,7 @@ class Sight(tiny.TinyBuild):
         self.assertNotIn("a secret of the builder", str(built.events))
 
     def test_what_is_hidden_on_a_disk_that_is_seen(self):
-        # Not below /tmp, which a build has of its own anyway.
-        place = Path("/opt/dib-engine-test")
-        place.mkdir()
-        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        place = self.in_opt()
         secret = place / "state"
         secret.mkdir()
         (secret / "token").write_text("a secret of the builder\n")
@@ -79,12 +83,12 @@ class Sight(tiny.TinyBuild):
         self.assertTrue((self.output / "image.qcow2").is_file())
 
     def test_nothing_is_hidden_beneath_a_mount(self):
-        place = Path("/opt/dib-engine-test")
-        place.mkdir()
-        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        place = self.in_opt()
         secret = place / "state/token"
         conf = place / "builder.conf"
-        mark = Path("/var/tmp/dib-engine-test-mark")
+        handle, name = tempfile.mkstemp(dir="/var/tmp")
+        os.close(handle)
+        mark = Path(name)
         self.addCleanup(mark.unlink)
         secret.parent.mkdir()
         for path in (secret, conf, mark):
@@ -99,9 +103,7 @@ class Sight(tiny.TinyBuild):
         self.assertNotIn("a secret of the builder", str(built.events))
 
     def test_what_comes_later_is_hidden_too(self):
-        place = Path("/opt/dib-engine-test")
-        place.mkdir()
-        self.addCleanup(subprocess.run, ["rm", "-r", place])
+        place = self.in_opt()
         conf = place / "builder.conf"
         go = self.elements / "go"
         self.element(
