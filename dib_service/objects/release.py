@@ -247,14 +247,17 @@ def postpone(build: builds.Build) -> float:
             float(2 ** min(row.publish_failures, 30)),
             float(cfg.CONF.conductor.publish_retry_max),
         )
-        builds.move(
-            connection,
-            row.uuid,
-            row.epoch,
-            "publishing",
-            "publishing",
-            not_before=db.now() + delay,
-            publish_failures=row.publish_failures + 1,
+        # One that was cancelled meanwhile is not published at all.
+        connection.execute(
+            sa.update(BUILDS)
+            .where(BUILDS.c.uuid == build.id)
+            .where(BUILDS.c.epoch == build.epoch)
+            .where(BUILDS.c.state == "publishing")
+            .values(
+                not_before=db.now() + delay,
+                publish_failures=row.publish_failures + 1,
+                updated_at=db.now(),
+            )
         )
         return delay
 

@@ -271,6 +271,20 @@ class PublisherTest(testtools.TestCase):
         self.assertIn("cancelled before its release", self.log.output)
         self.assert_nothing_is_left()
 
+    def test_a_cancel_while_glance_is_down_is_no_error(self) -> None:
+        self.upload()
+        get = self.glance.get
+
+        def cancelled_meanwhile(image_id: str) -> object:
+            self.build.request_cancel()
+            self.fake.faults = [("GET", 503)]
+            return get(image_id)
+
+        with mock.patch.object(self.glance, "get", cancelled_meanwhile):
+            self.publish()
+        self.assertEqual("cancelled", self.now().state)
+        self.assertNotIn("Traceback", self.log.output)
+
     def test_after_the_decision_a_cancel_loses(self) -> None:
         self.upload()
         release.decide(self.now())
