@@ -54,20 +54,23 @@ def _bind_around(
 ) -> None:
     """Show in target what is in source, but for what is hidden."""
     _like(source, target)
-    for path in source.iterdir():
-        place = target / path.name
-        # What vanishes while we look, as in /run, need not be shown.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_symlink():
-                place.symlink_to(path.readlink())
-            elif path in hidden:
-                _placeholder(path, place)
-            elif path in above and path.is_dir():
-                place.mkdir()
-                _bind_around(path, place, hidden, above)
-            else:
-                _placeholder(path, place)
-                _bind(path, place)
+    # Only what the directory says of its entries: some, as another user's
+    # FUSE, answer no question about themselves.
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path, place = Path(entry), target / entry.name
+            # What vanishes while we look, as in /run, need not be shown.
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_symlink():
+                    place.symlink_to(path.readlink())
+                elif path in hidden:
+                    _placeholder(entry, place)
+                elif path in above and entry.is_dir():
+                    place.mkdir()
+                    _bind_around(path, place, hidden, above)
+                else:
+                    _placeholder(entry, place)
+                    _bind(path, place)
 
 
 def _bind(path: Path, place: Path) -> None:
@@ -82,8 +85,8 @@ def _bind_held(descriptor: int, place: Path) -> None:
     kernel.mount(f"/proc/self/fd/{descriptor}", place, flags=kernel.MS_BIND)
 
 
-def _placeholder(path: Path, place: Path) -> None:
-    if stat.S_ISDIR(path.lstat().st_mode):
+def _placeholder(entry: os.DirEntry[str], place: Path) -> None:
+    if entry.is_dir(follow_symlinks=False):
         place.mkdir()
     else:
         place.touch()
