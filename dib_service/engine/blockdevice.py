@@ -378,8 +378,11 @@ def _volume(
 def _fstab(node: Node | None) -> Fstab | None:
     if node is None:
         return None
+    options = str(node.options.get("options", "defaults"))
+    if not _is_word(options):
+        raise errors.LayoutError(f"{node.where}.options", "must be one word")
     return Fstab(
-        options=str(node.options.get("options", "defaults")),
+        options=options,
         dump=node.number("dump-freq", 0),
         passno=node.number("fsck-passno", 2),
     )
@@ -397,7 +400,7 @@ def _check_volume(volume: Volume, node: Node, mount: Node | None) -> None:
             f"'{volume.label}' is longer than the "
             f"{LABEL_LENGTHS[volume.type]} characters of {volume.type}",
         )
-    if not volume.label.isprintable() or " " in volume.label:
+    if volume.label and not _is_word(volume.label):
         raise errors.LayoutError(
             f"{node.where}.label", "has a character that fstab cannot hold"
         )
@@ -407,9 +410,10 @@ def _check_volume(volume: Volume, node: Node, mount: Node | None) -> None:
     parts = point.split("/")
     if volume.type == "swap":
         return
-    if not _is_path(point) or ".." in parts or not point.isprintable():
+    if not _is_path(point) or ".." in parts or not _is_word(point):
         raise errors.LayoutError(
-            f"{mount.where}.mount_point", "must be an absolute path"
+            f"{mount.where}.mount_point",
+            "must be an absolute path without blanks",
         )
 
 
@@ -455,3 +459,8 @@ def _setting(
 
 def _is_path(mount_point: str | None) -> bool:
     return bool(mount_point) and str(mount_point).startswith("/")
+
+
+def _is_word(text: str) -> bool:
+    """Whether fstab takes it for one field."""
+    return bool(text) and text.isprintable() and " " not in text

@@ -231,6 +231,10 @@ class Refused(unittest.TestCase):
                       f"{partition}.mkfs.type")  # fmt: skip
         self.replaced("mkfs: {", "mkfs: {label: seventeen-letters, ",
                       f"{partition}.mkfs.label")  # fmt: skip
+        self.replaced("mount_point: /,", "mount_point: /a b,",
+                      f"{partition}.mkfs.mount.mount_point")  # fmt: skip
+        self.replaced("options: defaults", "options: 'a b'",
+                      f"{partition}.mkfs.mount.fstab.options")  # fmt: skip
         self.replaced("mount_point: /,", "mount_point: /a/../b,",
                       f"{partition}.mkfs.mount.mount_point")  # fmt: skip
 
