@@ -43,18 +43,24 @@ class Hooks(unittest.TestCase):
         tree_with_programs(self.root)
 
     def run_hook(self, hook: str) -> None:
-        done = subprocess.run(
+        done = self.ended(hook)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    def ended(
+        self, hook: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [ELEMENTS / hook],
             env={
                 "PATH": os.environ["PATH"],
                 "TARGET_ROOT": str(self.root),
                 "TMP_MOUNT_PATH": str(self.root),
+                **environment,
             },
             cwd=self.place,
             capture_output=True,
             text=True,
         )
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
 
     def write(self, *paths: str) -> None:
         for name in paths:
@@ -97,6 +103,42 @@ class Hooks(unittest.TestCase):
                 finally:
                     path.unlink()
                 self.assertTrue(file.exists())
+
+    def test_manifests_are_the_trees_own(self) -> None:
+        host = self.place / "host"
+        host.mkdir()
+        (host / "secret").write_text("the builder's")
+        (self.root / "link").symlink_to(host)
+        for place in ("/../host", "/link", "/link/new"):
+            for hook in (
+                "manifests/extra-data.d/20-manifest-dir",
+                "manifests/cleanup.d/01-copy-manifests-dir",
+            ):
+                with self.subTest(hook, place=place):
+                    done = self.ended(
+                        hook,
+                        DIB_MANIFEST_IMAGE_DIR=place,
+                        DIB_MANIFEST_SAVE_DIR="saved",
+                    )
+                    self.assertEqual(1, done.returncode)
+                    self.assertIn("leads out of the image", done.stderr)
+                    self.assertFalse((self.place / "saved").exists())
+        self.assertEqual(["secret"], [path.name for path in host.iterdir()])
+
+    def test_manifests_are_copied_out(self) -> None:
+        self.run_manifests("manifests/extra-data.d/20-manifest-dir")
+        self.write("etc/dib-manifests/list")
+        self.run_manifests("manifests/cleanup.d/01-copy-manifests-dir")
+        saved = self.place / "saved/dib-manifests/list"
+        self.assertEqual("x", saved.read_text())
+
+    def run_manifests(self, hook: str) -> None:
+        done = self.ended(
+            hook,
+            DIB_MANIFEST_IMAGE_DIR="/etc/dib-manifests",
+            DIB_MANIFEST_SAVE_DIR="saved",
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
 
     def test_a_mirrors_password_stays_behind(self) -> None:
         sources = self.root / "etc/apt/sources.list"
