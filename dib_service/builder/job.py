@@ -292,6 +292,13 @@ class Job:
             with self._lock:
                 self._glance = None
             glance.close()
+            self._revoke(grant.token)
+
+    def _revoke(self, token: str) -> None:
+        try:
+            self._conductor.revoke_upload(token)
+        except reporter.AWAY as exc:
+            LOG.info("build %s: its token stays: %s", self.build_id, exc)
 
     def _uploaded(self) -> None:
         self._conductor.uploaded(self.lease)

@@ -69,6 +69,22 @@ class Cloud:
                 "no right to upload into Glance can be had now"
             ) from error
 
+    def revoke(self, token: str) -> None:
+        """End the token of an upload right; where that fails, time does."""
+        session = self._session(glance_conf.UPLOAD_GROUP)
+        keystone = getattr(session.auth, "auth_url", None)
+        if not token or not keystone:
+            return
+        try:
+            # The token itself has the right to that: no new one is made.
+            session.delete(
+                keystone.rstrip("/").removesuffix("/v3") + "/v3/auth/tokens",
+                authenticated=False,
+                headers={"X-Auth-Token": token, "X-Subject-Token": token},
+            )
+        except ksa_exc.ClientException as error:
+            LOG.warning("an upload token stays until its end: %s", error)
+
     def staging_project(self) -> str | None:
         """The id of the staging project; None where there are no projects.
 

@@ -287,6 +287,10 @@ class Endpoint:
             ),
         ).to_dict()
 
+    def revoke_upload(self, context: Json, *, token: str) -> None:
+        """End a token before its time."""
+        self._cloud.revoke(token)
+
     @answered
     def uploaded(self, context: Json, *, lease: Json) -> None:
         """Take the build over from its builder."""

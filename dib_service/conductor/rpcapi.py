@@ -139,7 +139,7 @@ class ConductorAPI:
     """Asks of the conductor.
 
     1.0 - register, register_elements, claim, heartbeat, report, append_log,
-          grant_upload, uploaded, fail, wake, ping
+          grant_upload, revoke_upload, uploaded, fail, wake, ping
 
     Beside what each method names, all of them raise Unauthorized or
     StaleClaim where credential or lease prove nothing, and
@@ -247,6 +247,13 @@ class ConductorAPI:
             artefacts=[artefact.to_dict() for artefact in artefacts],
         )
         return UploadGrant.from_dict(answer)
+
+    def revoke_upload(self, token: str) -> None:
+        """Cast that a grant's token is not needed any more; it may be lost.
+
+        :raises oslo_messaging.MessagingException: the broker is away.
+        """
+        self._calls.prepare(retry=0).cast({}, "revoke_upload", token=token)
 
     def uploaded(self, lease: Lease) -> None:
         """All bytes are in Glance: the conductor's publisher goes on."""

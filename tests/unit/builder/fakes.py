@@ -40,6 +40,7 @@ class FakeConductor(rpcapi.ConductorAPI):
         self.artefacts: Sequence[rpcapi.Artefact] = ()
         self.endpoint = ""
         self.tokens = 0
+        self.revoked: list[str] = []
 
     @property
     def log(self) -> str:
@@ -137,6 +138,11 @@ class FakeConductor(rpcapi.ConductorAPI):
                     for artefact in artefacts
                 ),
             )
+
+    def revoke_upload(self, token):
+        with self.lock:
+            self._called("revoke_upload")
+            self.revoked.append(token)
 
     def uploaded(self, lease):
         with self.lock:

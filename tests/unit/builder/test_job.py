@@ -297,6 +297,14 @@ class JobTest(unittest.TestCase):
         self.run_one()
         self.assertEqual(1, self.conductor.done)
         self.assertEqual(3, self.conductor.tokens)
+        self.assertEqual(
+            ["token-1", "token-2", "token-3"], self.conductor.revoked
+        )
+
+    def test_a_token_that_is_not_taken_back_is_no_fault(self):
+        self.conductor.trouble["revoke_upload"].append(fakes.away())
+        self.run_one()
+        self.assertEqual(1, self.conductor.done)
 
     def test_a_quota_is_waited_for_and_then_named(self):
         self.glance.faults.extend([("PUT", 413)] * 1000)

@@ -1,0 +1,75 @@
+"""Rights to upload: had from Keystone, and given back to it."""
+
+import fixtures
+from keystoneauth1 import fixture as keystone_fixture
+from keystoneauth1 import loading
+from oslo_config import cfg
+import requests_mock
+import testtools
+
+from dib_service.conductor import cloud
+from dib_service.conf import glance
+
+KEYSTONE = "http://keystone.test/identity"
+
+
+class CloudTest(testtools.TestCase):
+    """A Keystone in memory."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.mock = requests_mock.Mocker()
+        self.mock.start()
+        self.addCleanup(self.mock.stop)
+        self.mock.get(
+            KEYSTONE,
+            json=keystone_fixture.DiscoveryList(KEYSTONE, v2=False),
+        )
+        token = keystone_fixture.V3Token()
+        token.set_project_scope()
+        token.add_service("image").add_standard_endpoints(
+            public="http://glance.test"
+        )
+        self.mock.post(
+            f"{KEYSTONE}/v3/auth/tokens",
+            json=token,
+            headers={"X-Subject-Token": "hunter2"},
+        )
+        options = cfg.ConfigOpts()
+        glance.register_opts(options)
+        for name, value in (
+            ("auth_type", "password"),
+            ("auth_section", None),
+        ):
+            options.set_override(name, value, group=glance.UPLOAD_GROUP)
+        options.register_opts(
+            loading.get_auth_plugin_conf_options("password"),
+            group=glance.UPLOAD_GROUP,
+        )
+        for name, value in (
+            ("auth_url", KEYSTONE),
+            ("username", "dib-upload"),
+            ("password", "secret"),
+            ("user_domain_id", "default"),
+            ("project_name", "staging"),
+            ("project_domain_id", "default"),
+        ):
+            options.set_override(name, value, group=glance.UPLOAD_GROUP)
+        self.cloud = cloud.Cloud(options)
+
+    def test_a_right_is_given_back_by_itself(self) -> None:
+        gone = self.mock.delete(f"{KEYSTONE}/v3/auth/tokens", status_code=204)
+        right = self.cloud.upload_right()
+        self.assertEqual("http://glance.test", right.endpoint)
+        asked = self.mock.call_count
+        self.cloud.revoke(right.token)
+        self.assertEqual(asked + 1, self.mock.call_count)
+        for header in ("X-Auth-Token", "X-Subject-Token"):
+            self.assertEqual("hunter2", gone.last_request.headers[header])
+
+    def test_a_keystone_that_is_down_is_no_fault(self) -> None:
+        self.mock.delete(f"{KEYSTONE}/v3/auth/tokens", status_code=503)
+        self.cloud.revoke("hunter2")
+        self.assertIn("stays until its end", self.log.output)
+        self.assertNotIn("hunter2", self.log.output)
