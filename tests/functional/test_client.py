@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from typing import Any
 import unittest
 from unittest import mock
@@ -202,7 +203,9 @@ class TestOpenstackCommand(unittest.TestCase):
         self.assertEqual(["bootloader"], elements["tools"]["Dependencies"])
 
     def test_waiting_for_a_cancelled_build_fails(self):
-        threading.Timer(0.5, self.cancel_the_queued).start()
+        thread = threading.Thread(target=self.cancel_the_queued)
+        thread.start()
+        self.addCleanup(thread.join)
         text = self.openstack(
             "build", "create", "waits", "--element", "debian", "--wait",
             "-f", "value", "-c", "state", status=1,
@@ -211,8 +214,13 @@ class TestOpenstackCommand(unittest.TestCase):
         self.assertIn("was cancelled", self.said.getvalue())
 
     def cancel_the_queued(self) -> None:
-        (build,) = api.Build.list(name="waits", limit=1)
-        build.request_cancel()
+        # Who waits would wait for ever if this came too early.
+        deadline = time.monotonic() + 60.0
+        while time.monotonic() < deadline:
+            for build in api.Build.list(name="waits", limit=1):
+                build.request_cancel()
+                return
+            time.sleep(0.1)
 
     def test_what_the_service_refuses_is_said_in_its_words(self):
         for words, said in (
