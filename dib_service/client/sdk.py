@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import dataclasses
 import logging
+import re
 from typing import Any, ClassVar, Literal
 import uuid
 
@@ -23,6 +24,8 @@ POST_SECONDS = 30.0
 
 # One answer takes no longer than this, or counts as an outage.
 ANSWER_SECONDS = 60.0
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # States in which a build stays for ever.
 ENDED = ("complete", "failed", "cancelled")
@@ -279,7 +282,21 @@ class Proxy(proxy.Proxy):
         :raises NotFoundException: there is none that the caller may see.
         :raises DuplicateResource: several builds have the name.
         """
-        return self._find(Build, name_or_id, ignore_missing=False)
+        # The SDK would look at any name as at an id first, and so go to
+        # another address of the service with one such as "../elements".
+        if UUID.fullmatch(name_or_id):
+            return self._find(Build, name_or_id, ignore_missing=False)
+        named = self.builds(name=name_or_id, max_items=2) if name_or_id else ()
+        builds = list(named)
+        if not builds:
+            raise exceptions.NotFoundException(
+                f"No Build found for {name_or_id or 'an empty name'}"
+            )
+        if len(builds) > 1:
+            raise exceptions.DuplicateResource(
+                f"More than one Build has the name '{name_or_id}': use an ID"
+            )
+        return builds[0]
 
     def cancel_build(self, build: str | Build) -> None:
         """Ask that a build stop; asking twice is harmless.

@@ -85,6 +85,28 @@ class TestBuilds(fake.TestCase):
         self.api.add_build(name="db")
         self.assertEqual(build_id, self.client.find_build("web").id)
 
+    def test_a_name_is_never_an_address(self):
+        for name in ("../elements", "a/b", "a b?c=d#e", "%2e%2e", "log"):
+            with self.subTest(name):
+                with self.assertRaisesRegex(
+                    exceptions.NotFoundException, "No Build found"
+                ):
+                    self.client.find_build(name)
+                build_id = self.api.add_build(name=name)
+                self.assertEqual(build_id, self.client.find_build(name).id)
+        self.assertEqual(
+            {"/v1/builds"},
+            {asked.split()[1].partition("?")[0] for asked in self.api.asked},
+        )
+        self.assertRaises(
+            exceptions.NotFoundException, self.client.find_build, ""
+        )
+
+    def test_a_name_may_look_like_an_id(self):
+        name = "5b6c1c1e-0c7e-4f0e-9b0f-2f6f6a1f0a11"
+        build_id = self.api.add_build(name=name)
+        self.assertEqual(build_id, self.client.find_build(name).id)
+
     def test_a_name_of_several_builds_finds_none(self):
         self.api.add_build(name="web")
         self.api.add_build(name="web")
