@@ -58,7 +58,9 @@ def postgresql() -> PostgreSQL:
 @functools.cache
 def state() -> State:
     """A folder for this process, gone at its end but for the logs."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-"))
+    # Where services have it, and not below /tmp, of which a build has its
+    # own: whether a hook can read this is then no question.
+    path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-", dir="/var/lib"))
     atexit.register(_keep_logs_only, path)
     # Without this, a test run that is told to end leaves its servers.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
