@@ -1,0 +1,1 @@
+"""Linters over the whole tree, and its documentation."""
