@@ -11,7 +11,11 @@ import subprocess
 import threading
 import time
 
+from oslo_log import log
+
 from dib_service.engine.events import Event
+
+LOG = log.getLogger(__name__)
 
 # One event; what is longer is cut and shown as output.
 LINE_BYTES = 1024 * 1024
@@ -20,6 +24,7 @@ LAST_LINES = 20
 
 TICK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
+KILLED_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 # All that a child knows of its builder.
@@ -152,16 +157,25 @@ class Child:
             return status.si_status
         return -status.si_status
 
-    def kill(self, *, grace: float = GRACE_SECONDS) -> None:
-        """End every process of the child; none is left on return.
+    def kill(self, *, grace: float | None = None) -> None:
+        """End every process of the child.
 
-        May be called from any thread, and again.
+        None is left on return, except what the kernel itself does not let
+        go. May be called from any thread, and again.
         """
-        deadline = time.monotonic() + grace
+        deadline = time.monotonic() + (
+            GRACE_SECONDS if grace is None else grace
+        )
         self._signal(signal.SIGTERM)
         while self._members() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+        deadline = time.monotonic() + KILLED_SECONDS
         while members := self._members():
+            if time.monotonic() > deadline:
+                # In state D, behind a disk or a server that does not answer:
+                # no signal helps, and who waits for it is stuck as well.
+                LOG.error("killed, and still there: %s", members)
+                return
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -169,7 +183,9 @@ class Child:
 
     def close(self) -> None:
         """Forget the child, which has been killed."""
-        self._process.wait()
+        # What could not be killed is reaped when it ends, by subprocess.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILLED_SECONDS)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
