@@ -112,6 +112,8 @@ class Job:
             try:
                 with self._workspace() as place:
                     self._upload(self._build(place))
+                    # With the last word, nothing more is taken.
+                    self._flush()
                     self._check()
                 # Only now: a build that is complete has left nothing here.
                 self._tell(self._uploaded)
