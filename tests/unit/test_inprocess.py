@@ -41,7 +41,7 @@ class InProcessTest(unittest.TestCase):
         thread = threading.Thread(target=send)
         thread.start()
         while len(heard) < 100:
-            connection.drain_events(timeout=10)
+            connection.drain_events(timeout=120)
         thread.join()
         self.assertEqual(list(range(100)), heard)
 

