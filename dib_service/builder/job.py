@@ -86,12 +86,16 @@ class Job:
         *,
         host: Host,
         conductor: rpcapi.ConductorAPI,
+        on_changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_changed``: the elements are not what the conductor knows."""
         self.build_id = claim.build_id
         self.lease = rpcapi.Lease(
             build_id=claim.build_id, epoch=claim.epoch, secret=claim.secret
         )
         self._spec = claim.spec
+        self._pinned = claim.elements
+        self._on_changed = on_changed
         self._host = host
         self._conductor = conductor
         self._lock = threading.Lock()
@@ -169,12 +173,18 @@ class Job:
             leftovers.clear(root)
 
     def _for_engine(self) -> Mapping[str, Any]:
-        """The spec with the host's variables below those of the request."""
+        """The spec with the host's variables below those of the request,
+        and with the digests that the elements must have.
+        """
         environment = {
             **self._host.environment,
             **self._spec.get("environment", {}),
         }
-        return {**self._spec, "environment": environment}
+        return {
+            **self._spec,
+            "environment": environment,
+            "digests": dict(self._pinned),
+        }
 
     def _build(self, place: Place) -> list[events.Event]:
         """The artefacts of the engine.
@@ -193,6 +203,8 @@ class Job:
         faults = [event for event in said if event.kind == "fault"]
         if faults:
             facts = dict(faults[0].facts)
+            if facts.get("code") == "element-changed":
+                self._on_changed()
             raise Fault(
                 facts, retry=facts.get("turn") == "operator", told=True
             )

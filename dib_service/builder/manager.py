@@ -211,11 +211,20 @@ class BuilderService:
         now = time.monotonic()
         if now - self._scanned_at < self._conf.builder.rescan_interval:
             return False
-        found = _elements(self._host, self._state)
+        # Set before we look: who calls _rescan meanwhile is not overheard.
         self._scanned_at = now
+        try:
+            found = _elements(self._host, self._state)
+        except child.Failed:
+            self._rescan()
+            raise
         changed = found != self._elements
         self._elements = found
         return changed
+
+    def _rescan(self) -> None:
+        """Have the next turn look at the elements again."""
+        self._scanned_at = float("-inf")
 
     def _free(self) -> bool:
         with self._lock:
@@ -248,7 +257,10 @@ class BuilderService:
 
     def _run(self, claim: conductor_rpcapi.Claim, sent_at: float) -> None:
         job = job_lib.Job(
-            claim, host=self._host, conductor=self._conductor_factory()
+            claim,
+            host=self._host,
+            conductor=self._conductor_factory(),
+            on_changed=self._rescan,
         )
         held = Held(
             job,

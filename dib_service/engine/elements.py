@@ -37,15 +37,21 @@ def choose(
 ) -> tuple[Found, ...]:
     """The elements that make the image, from the first place they are in.
 
+    :raises errors.ElementChanged: one is not what ``wanted`` pins.
     :raises errors.EngineError: what ``catalogue.resolve`` raises.
     """
     shelf = read(path, warn)
+    # Before anything is resolved: what is missing here was there when the
+    # build was asked for, and is no fault of who asked.
+    _check_pinned(wanted.digests, wanted.digests, shelf)
     chosen = catalogue.resolve(
         wanted.elements,
         {name: found.element for name, found in shelf.items()},
         skip_base=wanted.skip_base,
     )
     found = tuple(shelf[element.name] for element in chosen)
+    if wanted.digests:
+        _check_pinned([each.name for each in found], wanted.digests, shelf)
     for each in found:
         for hook in ignored(each.directory):
             warn(
@@ -53,6 +59,17 @@ def choose(
                 "its name: it will not run"
             )
     return found
+
+
+def _check_pinned(
+    names: Iterable[str],
+    pinned: Mapping[str, str],
+    shelf: Mapping[str, Found],
+) -> None:
+    for name in names:
+        here = shelf[name].element.digest if name in shelf else None
+        if here != pinned.get(name):
+            raise errors.ElementChanged(name, pinned.get(name), here)
 
 
 def read(

@@ -200,6 +200,19 @@ class ElementPathError(EngineError):
         )
 
 
+class ElementChanged(EngineError):
+    """An element on this host is not the one that the request meant."""
+
+    code = "element-changed"
+
+    def __init__(self, name: str, wanted: str | None, here: str | None):
+        super().__init__(
+            f"element '{name}' is not what it was when the build was asked "
+            f"for: {_digest(wanted)} then, {_digest(here)} on this builder",
+            element=name,
+        )
+
+
 class DuplicateHook(EngineError):
     """Two elements of an image carry the same file for the same place."""
 
@@ -344,6 +357,10 @@ def of_os(error: OSError) -> EngineError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(error.filename or "its workspace")
     return Internal(str(error))
+
+
+def _digest(digest: str | None) -> str:
+    return f"digest {digest[:12]}" if digest else "not part of it"
 
 
 def _ending(exit_code: int | None) -> str:

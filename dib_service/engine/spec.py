@@ -41,6 +41,8 @@ class BuildSpec:
 
     ``disk_size`` is the size of the whole image in bytes, or ``None`` for
     just large enough. ``architecture`` is a word of ``uname -m``.
+    ``digests``, where there are any, are those that the elements of the
+    image must have, by name: all of them, and no others.
     """
 
     elements: tuple[str, ...]
@@ -50,6 +52,7 @@ class BuildSpec:
     disk_size: int | None = None
     name: str = "image"
     skip_base: bool = False
+    digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -67,10 +70,11 @@ class BuildSpec:
             elements=_words(data, "elements", ()),
             formats=_words(data, "formats", ("qcow2",)),
             architecture=data.get("architecture", "x86_64"),
-            environment=_environment(data.get("environment", {})),
+            environment=_environment(data),
             disk_size=data.get("disk_size"),
             name=data.get("name", "image"),
             skip_base=bool(data.get("skip_base", False)),
+            digests=_texts(data, "digests"),
         )
         spec._check()
         return spec
@@ -86,6 +90,7 @@ class BuildSpec:
             "disk_size": self.disk_size,
             "name": self.name,
             "skip_base": self.skip_base,
+            **({"digests": dict(self.digests)} if self.digests else {}),
         }
 
     def _check(self) -> None:
@@ -132,11 +137,17 @@ def _words(
     return tuple(value)
 
 
-def _environment(value: Any) -> dict[str, str]:
+def _texts(data: Mapping[str, Any], field: str) -> dict[str, str]:
+    value = data.get(field, {})
     if not isinstance(value, Mapping) or not all(
         isinstance(k, str) and isinstance(v, str) for k, v in value.items()
     ):
-        raise errors.SpecError("environment", "expected strings by name")
+        raise errors.SpecError(field, "expected strings by name")
+    return dict(value)
+
+
+def _environment(data: Mapping[str, Any]) -> dict[str, str]:
+    value = _texts(data, "environment")
     for name, text in value.items():
         if not VARIABLE.fullmatch(name):
             raise errors.SpecError("environment", f"bad name {name!r}")
@@ -144,4 +155,4 @@ def _environment(value: Any) -> dict[str, str]:
             raise errors.SpecError("environment", f"{name} may not be set")
         if "\0" in text or len(text) > LONGEST_VALUE:
             raise errors.SpecError("environment", f"bad value of {name}")
-    return dict(value)
+    return value

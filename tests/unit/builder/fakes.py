@@ -202,7 +202,7 @@ def claim(
             "name": build_id,
             "skip_base": False,
         },
-        elements={},
+        elements={"debian": "d" * 64},
     )
 
 

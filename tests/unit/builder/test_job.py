@@ -100,6 +100,11 @@ class JobTest(unittest.TestCase):
         self.run_one()
         self.assertNotIn(str(self.state), str(self.conductor.events))
 
+    def test_the_engine_is_told_which_elements_were_meant(self):
+        self.run_one("tells")
+        pinned = f'digests {{"debian": "{"d" * 64}"}}'
+        self.assertIn(pinned, self.conductor.log)
+
     def test_no_credential_reaches_the_engine(self):
         self.run_one("tells")
         self.assertIn("environment {", self.conductor.log)

@@ -1,5 +1,6 @@
 """A builder at work: registers, claims, holds leases, clears up."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -101,6 +102,25 @@ class ManagerTest(unittest.TestCase):
         self.assertEqual(
             ["debian"], [row["name"] for row in self.conductor.described]
         )
+
+    def test_what_lies_here_is_told_again_when_it_is_not_what_was_meant(self):
+        builder = self.start()
+        wait_until(lambda: self.conductor.called("claim"))
+        engine = self.state / "engine"
+        engine.write_text(
+            f"#!/bin/sh\ncase $1 in\nelements) echo '[]' ;;\n"
+            f'*) exec {fakes.FAKE_ENGINE} "$@" ;;\nesac\n'
+        )
+        engine.chmod(0o755)
+        builder._host = dataclasses.replace(
+            builder._host, engine=(str(engine),)
+        )
+        self.queue("changed")
+        builder.wake()
+        wait_until(lambda: self.conductor.called("register") == 2)
+        ((fault, retry),) = self.conductor.faults
+        self.assertEqual("element-changed", fault["code"])
+        self.assertTrue(retry)
 
     def test_a_build_is_done_and_the_next_one_asked_for(self):
         self.queue()

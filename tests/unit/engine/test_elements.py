@@ -113,6 +113,53 @@ class Read(OnDisk):
         self.assertIn("root.d/10-x.sh", warnings[0])
 
 
+class Pinned(OnDisk):
+    def setUp(self):
+        super().setUp()
+        self.write("path/os/element-provides", "operating-system\n")
+        self.write("path/os/element-deps", "more\n")
+        self.write("path/more/install.d/10-x", "one", 0o755)
+        shelf = elements.read([self.place / "path"], print)
+        self.pinned = {
+            name: found.element.digest for name, found in shelf.items()
+        }
+
+    def chosen(self, **digests):
+        return elements.choose(
+            spec.BuildSpec(elements=("os",), skip_base=True, digests=digests),
+            [self.place / "path"],
+            print,
+        )
+
+    def assert_changed(self, name, **digests):
+        with self.assertRaises(errors.ElementChanged) as caught:
+            self.chosen(**digests)
+        fault = caught.exception.to_dict()
+        self.assertEqual("element-changed", fault["code"])
+        self.assertEqual("operator", fault["turn"])
+        self.assertEqual(name, fault["element"])
+
+    def test_what_was_meant_is_built(self):
+        found = self.chosen(**self.pinned)
+        self.assertEqual(["more", "os"], [each.name for each in found])
+
+    def test_without_digests_anything_is(self):
+        self.assertEqual(2, len(self.chosen()))
+
+    def test_what_has_changed_meanwhile_is_not(self):
+        self.write("path/more/install.d/10-x", "two", 0o755)
+        self.assert_changed("more", **self.pinned)
+
+    def test_what_has_gone_is_no_fault_of_who_asked(self):
+        (self.place / "path/more/install.d/10-x").unlink()
+        (self.place / "path/more/install.d").rmdir()
+        (self.place / "path/more").rmdir()
+        self.assert_changed("more", **self.pinned)
+
+    def test_what_was_not_meant_is_not_added(self):
+        self.assert_changed("more", os=self.pinned["os"])
+
+
 class Digest(OnDisk):
     def digest(self) -> str:
         return elements.digest(self.place / "a")

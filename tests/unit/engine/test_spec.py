@@ -18,6 +18,13 @@ class Spec(unittest.TestCase):
         )
         self.assertEqual(wanted, spec.BuildSpec.from_dict(wanted.to_dict()))
 
+    def test_digests_survive_it_too_and_are_left_out_where_there_are_none(
+        self,
+    ):
+        wanted = given(digests={"debian": "d"})
+        self.assertEqual(wanted, spec.BuildSpec.from_dict(wanted.to_dict()))
+        self.assertNotIn("digests", given().to_dict())
+
     def test_what_is_refused_and_which_field_is_named(self):
         for field, value in (
             ("version", 2),
@@ -39,6 +46,8 @@ class Spec(unittest.TestCase):
             ("environment", {"TMP_HOOKS_PATH": "x"}),
             ("environment", {"A": "x\0y"}),
             ("environment", {"A": "x" * 100_000}),
+            ("digests", ["d"]),
+            ("digests", {"debian": None}),
             ("disk_size", 0),
             ("disk_size", "5"),
             ("disk_size", 2 * 1024**5),
