@@ -93,7 +93,8 @@ _UNTRUSTED = re.compile(
     r"trusted\s*=\s*yes|allow-insecure\s*=\s*yes|gpgcheck\s*=\s*(0|no|false)",
     re.IGNORECASE,
 )
-_HOST_FILE = re.compile(r"[/~]|file:", re.IGNORECASE)
+# A shell that splits the value into words does not see the blanks.
+_HOST_FILE = re.compile(r"\s*([/~]|file:)", re.IGNORECASE)
 # This is a switch, and holds no password.
 _NO_SECRETS = frozenset({"DIB_OPENSSH_SERVER_PASSWORDS"})
 # These are about files in the image.

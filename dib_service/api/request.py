@@ -42,7 +42,7 @@ class Request:
             if name not in readers:
                 known = ", ".join(sorted(readers)) or "none"
                 raise faults.refusal(
-                    faults.shortened(name),
+                    faults.shortened(name) or "''",
                     f"no such query parameter; known here: {known}",
                 )
             if not isinstance(text, str):

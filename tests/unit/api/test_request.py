@@ -3,7 +3,10 @@
 import json
 import unittest
 
-from dib_service import exception
+import falcon
+from falcon import testing
+
+from dib_service import context, exception
 from dib_service.api import request
 
 BAD = {
@@ -36,3 +39,17 @@ class ParsedTest(unittest.TestCase):
                     request.parsed(data)
                 self.assertIn(why, caught.exception.message)
                 self.assertLess(len(caught.exception.message), 220)
+
+
+class QueryTest(unittest.TestCase):
+    """Query parameters that nobody knows."""
+
+    def test_one_without_a_name_is_named_all_the_same(self) -> None:
+        raw = falcon.Request(testing.create_environ(query_string="=x"))
+        raw.context.asker = context.RequestContext()
+        with self.assertRaises(exception.BadRequest) as caught:
+            request.Request(raw).query({"limit": str})
+        self.assertEqual(
+            "'': no such query parameter; known here: limit",
+            caught.exception.message,
+        )
