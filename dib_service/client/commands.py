@@ -9,7 +9,14 @@ from typing import Any
 from osc_lib import exceptions as osc_exceptions
 from osc_lib.command import command
 
-from dib_service.client import arguments, columns, follow, plugin, sdk
+from dib_service.client import (
+    arguments,
+    columns,
+    follow,
+    plugin,
+    sdk,
+    terminal,
+)
 from dib_service.client import patience as patience_lib
 
 STATES = (
@@ -193,7 +200,10 @@ def _for_each(
 
 
 class ShowLog(command.Command):
-    """Print the log of a build, byte for byte."""
+    """Print the log of a build, byte for byte.
+
+    On a terminal, what would command it is shown escaped.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What may be asked for."""
@@ -226,14 +236,17 @@ class ShowLog(command.Command):
         out = sys.stdout.buffer
         build = client.find_build(parsed_args.build)
         try:
-            for data in follow.log(
+            data = follow.log(
                 client,
                 build.id,
                 offset=parsed_args.offset,
                 keep_on=parsed_args.follow,
                 patience=patience,
-            ):
-                out.write(data)
+            )
+            if sys.stdout.isatty():
+                data = terminal.shown(data, sys.stdout.encoding)
+            for piece in data:
+                out.write(piece)
                 out.flush()
         except BrokenPipeError:
             # Whoever read us, head for example, has seen enough; Python

@@ -165,6 +165,23 @@ class TestLog(fake.CommandTestCase):
         self.run_command(commands.ShowLog, self.build_id)
         self.assertEqual(self.api.log, self.stdout.bytes())
 
+    def test_a_terminal_is_not_commanded_by_a_log(self):
+        self.api.log = (
+            "a\tb\r\nü€😀\x1b]0;title\x07\x9b2J\u202e\x00".encode()
+            + b"\xff\x9b\xe2\x82"
+        )
+        for limit in (1, 2, 1000):
+            with self.subTest(limit=limit):
+                self.stdout = fake.Stdout()
+                self.stdout.isatty = lambda: True
+                self.api.log_limit = limit
+                self.run_command(commands.ShowLog, self.build_id)
+                self.assertEqual(
+                    "a\tb\r\nü€😀\\x1b]0;title\\x07\\x9b2J\\u202e\\x00"
+                    "\\xff\\x9b\\xe2\\x82",
+                    self.printed(),
+                )
+
     def test_following_survives_a_cut_and_says_so_on_stderr(self):
         self.api.log = b"0123456789"
         self.api.log_limit = 4
