@@ -37,6 +37,9 @@ KEPT_EVENTS = 2000
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 
+# An event, and its size.
+Row = tuple[dict[str, Any], int]
+
 # The conductor, its database or what lies between is away: ask again.
 AWAY = (
     oslo_messaging.MessagingException,
@@ -62,7 +65,8 @@ class Reporter:
         self._closed = threading.Event()
         self._state = "building"
         self._told_state: str | None = None
-        self._events: deque[dict[str, Any]] = deque()
+        self._events: deque[Row] = deque()
+        self._event_bytes = 0
         self._event_sequence = 0
         self._text = bytearray()
         self._text_sequence = 0
@@ -96,11 +100,14 @@ class Reporter:
         self.text(transcript.text(event))
         if event.kind == "line":
             return
+        row = _as_dict(event)
+        size = len(json.dumps(row))
         with self._changed:
             self._changed.wait_for(
-                lambda: len(self._events) < KEPT_EVENTS or self._unhindered()
+                lambda: self._room_for_events() or self._unhindered()
             )
-            self._events.append(_as_dict(event))
+            self._events.append((row, size))
+            self._event_bytes += size
 
     def text(self, text: str) -> None:
         """This belongs in the log."""
@@ -132,6 +139,11 @@ class Reporter:
         self._closed.set()
         with self._changed:
             self._changed.notify_all()
+
+    def _room_for_events(self) -> bool:
+        return (
+            len(self._events) < KEPT_EVENTS and self._event_bytes < KEPT_BYTES
+        )
 
     def _unhindered(self) -> bool:
         return self._hurried or self._closed.is_set()
@@ -186,7 +198,7 @@ class Reporter:
             self._told_state = state
             self._event_sequence += len(batch)
             for _ in batch:
-                self._events.popleft()
+                self._event_bytes -= self._events.popleft()[1]
             self._changed.notify_all()
 
     def _append_log(self) -> None:
@@ -240,12 +252,12 @@ def insist(
     return False
 
 
-def _batch(waiting: deque[dict[str, Any]]) -> list[dict[str, Any]]:
+def _batch(waiting: deque[Row]) -> list[dict[str, Any]]:
     """The next events: at least one where there is one, and not too many."""
     batch: list[dict[str, Any]] = []
     size = 0
-    for row in waiting:
-        size += len(json.dumps(row))
+    for row, row_size in waiting:
+        size += row_size
         if batch and (size > BATCH_BYTES or len(batch) == BATCH_EVENTS):
             break
         batch.append(row)
