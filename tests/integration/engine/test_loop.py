@@ -103,6 +103,8 @@ class Loops(unittest.TestCase):
             text=True,
         )
         self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
         device = Path(child.stdout.readline().strip())
         self.assertEqual([device.name], images.loops_over(self.path))
         child.send_signal(signal.SIGKILL)
