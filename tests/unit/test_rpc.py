@@ -50,7 +50,7 @@ class DoorbellTest(testtools.TestCase):
         begun = time.monotonic()
         for _ in range(1000):
             bell.ring()
-        self.assertLess(time.monotonic() - begun, 1.0)
+        self.assertLess(time.monotonic() - begun, PATIENCE_SECONDS / 2)
         self.hang.set()
         # What came while it hung is not forgotten, and is one cast.
         self.assert_heard()
@@ -107,7 +107,7 @@ class ListenerTest(testtools.TestCase):
         self.assertFalse(listener.start())
         listener.stop()
         listener.wait()
-        self.assertLess(time.monotonic() - begun, 1.0)
+        self.assertLess(time.monotonic() - begun, PATIENCE_SECONDS / 2)
 
     def test_an_unexpected_error_is_not_its_end(self) -> None:
         self.useFixture(fixtures.MockPatchObject(rpc, "RESTART_SECONDS", 0))

@@ -28,6 +28,7 @@ class JobTest(unittest.TestCase):
             (reporter, "SPACING_SECONDS", 0.02),
             (reporter, "FIRST_PAUSE_SECONDS", 0.01),
             (job, "FIRST_PAUSE_SECONDS", 0.01),
+            (job, "LAST_WORDS_SECONDS", 0.2),
             (child, "GRACE_SECONDS", 0.2),
         ):
             patch = mock.patch.object(module, name, seconds)
