@@ -108,6 +108,13 @@ class Service:
             self.cloud.keystone.path,
             self.cloud.glance.path,
             self.path / "dib-service.sqlite",
+            # Other services of the same cloud, which would have hosts of
+            # their own.
+            *(
+                other.parent
+                for other in lab.glob("*/dib-service.conf")
+                if other.parent != self.path
+            ),
         ]
 
     def _sections(self) -> dict[str, dict[str, object]]:
