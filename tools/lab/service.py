@@ -107,6 +107,11 @@ class Service:
             lab / "openrc",
             self.cloud.keystone.path,
             self.cloud.glance.path,
+            # A broker keeps on its disk what went through it, tokens too.
+            *(
+                lab / name
+                for name in ("rabbitmq", "postgresql", "postgresql.password")
+            ),
             self.path / "dib-service.sqlite",
             # Other services of the same cloud, which would have hosts of
             # their own.
