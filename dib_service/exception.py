@@ -83,13 +83,6 @@ class StaleClaim(DibServiceError):
     title = "Conflict"
 
 
-class QuotaExceeded(DibServiceError):
-    """The project may not have that many."""
-
-    code = 413
-    title = "Over Limit"
-
-
 class Unavailable(DibServiceError):
     """Something that the answer needs cannot be reached now."""
 
