@@ -4,6 +4,7 @@ from unittest import mock
 
 import falcon
 from oslo_db import exception as db_exc
+from oslo_middleware import cors
 import testtools
 
 from dib_service.db import api as db
@@ -104,6 +105,8 @@ class StackTest(testtools.TestCase):
         )
 
     def test_a_page_of_another_site_may_ask_when_allowed(self) -> None:
+        # Known only once some application has been made.
+        self.stack.config.register_opts(cors.CORS_OPTS, group="cors")
         self.stack.config.config(
             group="cors", allowed_origin=["https://horizon.example"]
         )
