@@ -111,16 +111,34 @@ make_venv() {
 }
 
 # services_venv LOG: the path of the environment with Keystone and Glance,
-# made when it is not there yet. Others may be making it at the same time.
+# made when it is not there yet.
 services_venv() {
-    local log=$1 constraints=$TOP/tools/constraints-services.txt hash
+    shared_venv "$1" services
+    # For whoever sources this.
+    # shellcheck disable=SC2034
+    SERVICES_VENV=$SHARED_VENV
+}
+
+# peer_venv LOG: the path of the environment with diskimage-builder, made
+# when it is not there yet.
+peer_venv() {
+    shared_venv "$1" peer
+    # shellcheck disable=SC2034
+    PEER_VENV=$SHARED_VENV
+}
+
+# shared_venv LOG NAME: the path of the environment that tools/ describes
+# under this name. Others may be making it at the same time.
+shared_venv() {
+    local log=$1 name=$2 hash
+    local constraints=$TOP/tools/constraints-$name.txt
     hash=$(sha256sum "$constraints")
-    SERVICES_VENV=$DIB_CACHE/services-${hash:0:12}
+    SHARED_VENV=$DIB_CACHE/$name-${hash:0:12}
     mkdir -p "$DIB_CACHE"
     exec 8>"$DIB_CACHE/lock"
     flock 8
-    make_venv "$log" "$SERVICES_VENV" "$constraints" \
-        "$TOP/tools/requirements-services.txt"
+    make_venv "$log" "$SHARED_VENV" "$constraints" \
+        "$TOP/tools/requirements-$name.txt"
     exec 8>&-
 }
 

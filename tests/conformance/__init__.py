@@ -1,0 +1,1 @@
+"""diskimage-builder and this engine, side by side."""
