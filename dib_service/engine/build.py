@@ -1,6 +1,6 @@
 """What happens in a build, from its spec to its image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import os
@@ -32,7 +32,8 @@ class Context:
     """Where a build works, and whom it tells.
 
     ``output_dir`` is where the caller will find the artefacts; the build
-    leaves them in ``made``.
+    leaves them in ``made``. ``surroundings`` is the environment of a person
+    who builds on a machine of their own.
     """
 
     workspace: Path
@@ -40,6 +41,7 @@ class Context:
     element_path: tuple[Path, ...]
     cache_dir: Path
     say: events.Say
+    surroundings: Mapping[str, str] | None = None
 
     @property
     def hooks(self) -> Path:
@@ -81,7 +83,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             )
             tree = _gathered(wanted, chosen, layout, ctx)
 
-        _assemble(tree, ctx)
+        _assemble(tree, wanted.packages, ctx)
         release = manifest.os_release(ctx.built)
 
         with contextlib.ExitStack() as held:
@@ -127,6 +129,7 @@ def _gathered(
         path=ctx.element_path,
         workspace=ctx.workspace,
         cache_dir=ctx.cache_dir,
+        surroundings=ctx.surroundings,
     )
     return hooks.Tree(
         directory=ctx.hooks,
@@ -138,7 +141,7 @@ def _gathered(
     )
 
 
-def _assemble(tree: hooks.Tree, ctx: Context) -> None:
+def _assemble(tree: hooks.Tree, packages: Sequence[str], ctx: Context) -> None:
     """Make the tree, and leave it where the image's place stays free."""
     ctx.root.mkdir(mode=0o755)
     tree.run_outside("root.d", ctx.root)
@@ -148,6 +151,8 @@ def _assemble(tree: hooks.Tree, ctx: Context) -> None:
         tree.run_outside("extra-data.d", ctx.root)
         tree.run_inside("pre-install.d", ctx.root)
         tree.run_inside("install.d", ctx.root)
+        if packages:
+            tree.install(packages, ctx.root)
         tree.run_inside("post-install.d", ctx.root)
         tree.run_outside("post-root.d", ctx.root)
     tidy.remove_lost_and_found(ctx.root)

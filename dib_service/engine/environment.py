@@ -14,6 +14,10 @@ from dib_service.engine import elements, hooks, process, spec
 DIE = '() {  echo "ERROR: $*" 1>&2; exit 1; }'
 
 
+# Places that whoever builds on a machine of their own may choose.
+THEIRS = ("DIB_LOCKFILES", "DIB_PYTHON_EXEC", "HOME")
+
+
 def of_hooks(
     wanted: spec.BuildSpec,
     chosen: Sequence[elements.Found],
@@ -21,17 +25,23 @@ def of_hooks(
     path: Sequence[Path],
     workspace: Path,
     cache_dir: Path,
+    surroundings: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The environment that every phase starts from.
 
     What the request sets comes first and what the engine says of itself
     last: a request cannot tell a hook lies about where things are.
+    ``surroundings`` is the environment of whoever builds on a machine of
+    their own, and decides what nobody else may.
     """
+    theirs = surroundings or {}
     return {
         **process.BASE_ENV,
         **_defaults(wanted),
+        **_surroundings(theirs),
         **wanted.environment,
         **_places(workspace, cache_dir),
+        **{name: theirs[name] for name in THEIRS if theirs.get(name)},
         **_elements(chosen, path),
         **_request(wanted),
     }
@@ -46,6 +56,21 @@ def _defaults(wanted: spec.BuildSpec) -> dict[str, str]:
         "DIB_OFFLINE": "",
         "FS_TYPE": "ext4",
         "IMAGE_TYPE": wanted.formats[0],
+    }
+
+
+def _surroundings(given: Mapping[str, str]) -> dict[str, str]:
+    """What hooks get of a person's environment: all but two things.
+
+    Order and messages do not depend on a language. And a cron job's PATH
+    may lack the directories that hooks' programs are in.
+    """
+    path = given.get("PATH", "").split(os.pathsep)
+    path += process.BASE_ENV["PATH"].split(os.pathsep)
+    whole = os.pathsep.join(dict.fromkeys(filter(None, path)))
+    return {
+        **given,
+        **{"LC_ALL": process.BASE_ENV["LC_ALL"], "PATH": whole},
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 from pathlib import Path
+import re
 import shutil
 import time
 from typing import Self
@@ -20,6 +21,15 @@ TARGET_ROOT_PHASES = frozenset({"root.d", "cleanup.d"})
 
 # What a shell adds to an environment by itself.
 SHELL_NOISE = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
+
+# What is elsewhere inside than outside.
+INSIDE_ENV: Mapping[str, str] = {
+    "HOME": "/root",
+    "PATH": process.BASE_ENV["PATH"],
+}
+
+# What names files of the host, or makes its loader name some.
+OUTSIDE_ONLY = re.compile(r"LD_.*|PYTHONHOME|PYTHONPATH|TMPDIR|VIRTUAL_ENV")
 
 SOURCER = "dib-environment"
 INSTALL_TYPE = "environment.d/11-dib-install-type.bash"
@@ -64,12 +74,39 @@ class Tree:
 
         :raises errors.HookFailed: one of its hooks did; the rest never ran.
         """
-        given = {"HOME": "/root", "PATH": process.BASE_ENV["PATH"]}
         with (
             events.phase(self.say, phase),
             _seen_inside(self.directory, root),
         ):
-            self._run(phase, ("chroot", str(root)), IN_TARGET, given)
+            self._inside()._run(
+                phase, ("chroot", str(root)), IN_TARGET, INSIDE_ENV
+            )
+
+    def install(self, packages: Sequence[str], root: Path) -> None:
+        """Let the image's own ``install-packages`` install packages.
+
+        :raises errors.HookFailed: it did not find or could not install one.
+        """
+        phase, command = "packages", "install-packages"
+        entering = ("chroot", str(root))
+        with (
+            events.phase(self.say, phase),
+            _seen_inside(self.directory, root),
+        ):
+            environment = self._inside()._sourced(
+                phase, entering, IN_TARGET, INSIDE_ENV
+            )
+            words = (*entering, command, *packages)
+            self._run_hook(phase, command, words, environment)
+
+    def _inside(self) -> Self:
+        """The same hooks without what only means something outside."""
+        kept = {
+            name: value
+            for name, value in self.environment.items()
+            if not OUTSIDE_ONLY.fullmatch(name)
+        }
+        return dataclasses.replace(self, environment=kept)
 
     def _run(
         self,

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 *elements.default_path(),
             ),
             cache_dir=options.image_cache.resolve(),
+            surroundings=os.environ,
         ),
         _tell,
     )

@@ -64,10 +64,19 @@ def _build(job: dict[str, Any]) -> None:
         element_path=tuple(Path(path) for path in job["element_path"]),
         cache_dir=Path(job["cache_dir"]),
         say=say,
+        surroundings=job["surroundings"],
     )
     context.cache_dir.mkdir(parents=True, exist_ok=True)
+    if context.surroundings is None:
+        _enclose(context, [Path(path) for path in job["hidden"]])
+    else:
+        sandbox.stay()
+    build.build_image(spec.BuildSpec.from_dict(job["spec"]), context)
+
+
+def _enclose(context: build.Context, hidden: list[Path]) -> None:
     sandbox.enclose(
-        hidden=[Path(path) for path in job["hidden"]],
+        hidden=hidden,
         shown=[
             context.workspace,
             context.cache_dir,
@@ -77,7 +86,6 @@ def _build(job: dict[str, Any]) -> None:
         ],
         temporary=context.workspace / "tmp",
     )
-    build.build_image(spec.BuildSpec.from_dict(job["spec"]), context)
 
 
 def _abandoned() -> bool:

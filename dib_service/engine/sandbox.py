@@ -68,16 +68,34 @@ def enclose(
     has no business with; it is no wall against a root that means harm,
     who may make a node for the host's disk.
     """
-    kernel.unshare(
-        kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
-    )
+    _unshare()
     kernel.set_host_name(b"localhost")
-    kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
     private_root.enter(
         hidden=[*hidden, *map(Path, ALWAYS_HIDDEN)],
         shown=shown,
         temporary=temporary,
     )
+    _own_kernel_mounts()
+
+
+def stay() -> None:
+    """Leave the host's namespaces, with its files all in sight.
+
+    For a person's build on a machine of their own: elements may read what
+    that person has. What a build mounts and starts still ends with it.
+    """
+    _unshare()
+    _own_kernel_mounts()
+
+
+def _unshare() -> None:
+    kernel.unshare(
+        kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
+    )
+    kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
+
+
+def _own_kernel_mounts() -> None:
     kernel.mount(
         "proc",
         Path("/proc"),

@@ -1,6 +1,6 @@
 """What a build is asked to be: one frozen value, JSON both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 import dataclasses
 import re
 from typing import Any, Self
@@ -20,6 +20,9 @@ FORMATS = ("raw", "qcow2")
 
 ELEMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+
+# Whatever a package manager takes for a package, but for an option.
+PACKAGE = re.compile(r"[^\s-]\S{0,255}")
 
 ROOT_LABEL = "cloudimg-rootfs"
 
@@ -41,6 +44,8 @@ class BuildSpec:
 
     ``disk_size`` is the size of the whole image in bytes, or ``None`` for
     just large enough. ``architecture`` is a word of ``uname -m``.
+    ``packages`` are installed in the chroot when install.d has run.
+    ``ramdisk`` is for elements that make one: there is no image then.
     ``digests``, where there are any, are those that the elements of the
     image must have, by name: all of them, and no others.
     """
@@ -52,6 +57,8 @@ class BuildSpec:
     disk_size: int | None = None
     name: str = "image"
     skip_base: bool = False
+    packages: tuple[str, ...] = ()
+    ramdisk: bool = False
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -74,6 +81,8 @@ class BuildSpec:
             disk_size=data.get("disk_size"),
             name=data.get("name", "image"),
             skip_base=bool(data.get("skip_base", False)),
+            packages=_words(data, "packages", ()),
+            ramdisk=bool(data.get("ramdisk", False)),
             digests=_texts(data, "digests"),
         )
         spec._check()
@@ -90,33 +99,39 @@ class BuildSpec:
             "disk_size": self.disk_size,
             "name": self.name,
             "skip_base": self.skip_base,
+            **({"packages": list(self.packages)} if self.packages else {}),
+            **({"ramdisk": True} if self.ramdisk else {}),
             **({"digests": dict(self.digests)} if self.digests else {}),
         }
 
     def _check(self) -> None:
-        for name in self.elements:
-            if not ELEMENT_NAME.fullmatch(name):
-                raise errors.SpecError("elements", f"bad name {name!r}")
+        _check_names("elements", self.elements, ELEMENT_NAME)
+        _check_names("packages", self.packages, PACKAGE)
+        _check_names("name", (self.name,), IMAGE_NAME)
         if not self.elements:
             raise errors.SpecError("elements", "name at least one element")
         for wanted in self.formats:
-            if wanted not in FORMATS:
-                raise errors.SpecError(
-                    "formats",
-                    f"{wanted!r} is not one of {', '.join(FORMATS)}",
-                )
+            _check_choice("formats", wanted, FORMATS)
         if not self.formats:
             raise errors.SpecError("formats", "name at least one format")
-        if self.architecture not in ARCHITECTURES:
-            raise errors.SpecError(
-                "architecture",
-                f"{self.architecture!r} is not one of "
-                f"{', '.join(ARCHITECTURES)}",
-            )
-        if not IMAGE_NAME.fullmatch(self.name):
-            raise errors.SpecError("name", f"bad name {self.name!r}")
+        _check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.disk_size is not None:
             _check_size(self.disk_size)
+
+
+def _check_names(
+    field: str, names: Iterable[object], rule: re.Pattern[str]
+) -> None:
+    for name in names:
+        if not isinstance(name, str) or not rule.fullmatch(name):
+            raise errors.SpecError(field, f"bad name {name!r}")
+
+
+def _check_choice(field: str, value: object, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise errors.SpecError(
+            field, f"{value!r} is not one of {', '.join(choices)}"
+        )
 
 
 def _check_size(size: object) -> None:

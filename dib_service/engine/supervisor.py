@@ -1,6 +1,6 @@
 """The outer process of a build: it starts the inner one and outlives it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import errno
@@ -36,7 +36,12 @@ INNER = "from dib_service.engine import inner; inner.main()"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A build and the places on this machine that it may use."""
+    """A build and the places on this machine that it may use.
+
+    ``surroundings`` is the environment of a person who builds on a machine
+    of their own: hooks have it, and see this machine's files. ``None`` is
+    for a request from elsewhere, whose hooks have and see neither.
+    """
 
     spec: spec.BuildSpec
     output_dir: Path
@@ -44,6 +49,7 @@ class Job:
     element_path: Sequence[Path]
     cache_dir: Path | None = None
     hidden: Sequence[Path] = ()
+    surroundings: Mapping[str, str] | None = None
 
     def to_json(self, inside: Path) -> bytes:
         """The job in one line, with the directory that is now its own."""
@@ -56,6 +62,7 @@ class Job:
                 "element_path": [str(path) for path in self.element_path],
                 "cache_dir": str(cache),
                 "hidden": [str(path) for path in self.hidden],
+                "surroundings": self.surroundings and dict(self.surroundings),
             }
         ).encode()
 

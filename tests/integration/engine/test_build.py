@@ -161,6 +161,34 @@ class Build(tiny.TinyBuild):
         self.assertEqual([".", ".."], names)
 
 
+class Packages(tiny.TinyBuild):
+    def setUp(self):
+        super().setUp()
+        self.element(
+            "packager",
+            {
+                "install.d/99-last": (
+                    "printf '#!/bin/sh\\necho installs $*; exit ${1#v}\\n' "
+                    "> /usr/bin/install-packages\n"
+                    "chmod 755 /usr/bin/install-packages"
+                ),
+                "post-install.d/10-a": "echo after",
+            },
+        )
+
+    def test_they_are_installed_after_install_d(self):
+        built = self.build("packager", packages=["0", "b"])
+        self.assertEqual(0, built.code, built.events[-5:])
+        self.assertEqual(["installs 0 b", "after"], built.lines()[-2:])
+
+    def test_what_is_not_to_be_had_ends_the_build(self):
+        built = self.build("packager", packages=["v5"])
+        self.assertEqual(1, built.code)
+        self.assertEqual(5, built.fault["exit_code"])
+        self.assertEqual("packages", built.fault["phase"])
+        self.assertNotIn("after", built.lines())
+
+
 class Environment(tiny.TinyBuild):
     def setUp(self):
         super().setUp()
@@ -282,11 +310,37 @@ class Elements(tiny.TinyBuild):
 
 
 class ImageCreate(tiny.TinyBuild):
+    def test_hooks_have_the_callers_surroundings(self):
+        self.element(
+            "nosy",
+            {
+                "extra-data.d/10-x": (
+                    'echo "outside $MINE $TMPDIR"; cat "$HOME/note"'
+                ),
+                "install.d/10-x": (
+                    'echo "inside $MINE ${TMPDIR:-none} $HOME"'
+                ),
+            },
+        )
+        (self.place / "note").write_text("a file of mine\n")
+        made = self.create("-o", self.output / "my", "tiny", "nosy", MINE="x")
+        self.assertIn(f"outside x {self.workspace}\n", made.stderr)
+        self.assertIn("a file of mine\n", made.stderr)
+        self.assertIn("inside x none /root\n", made.stderr)
+        self.assert_nothing_is_left()
+
     def test_an_image_without_a_cloud(self):
-        made = subprocess.run(
+        made = self.create("-o", self.output / "my", "-t", "raw", "tiny")
+        self.assertEqual(f"{self.output}/my.raw\n", made.stdout)
+        self.assertIn("== cleanup.d", made.stderr)
+        self.assertTrue((self.output / "my.raw").is_file())
+        self.assert_nothing_is_left()
+
+    def create(self, *words, **environment):
+        return subprocess.run(
             [
                 *(sys.executable, "-m", "dib_service.engine.image_create"),
-                *("-o", self.output / "my", "-t", "raw", "tiny"),
+                *words,
             ],
             check=True,
             capture_output=True,
@@ -295,10 +349,8 @@ class ImageCreate(tiny.TinyBuild):
             env={
                 "ELEMENTS_PATH": str(self.elements),
                 "HOME": str(self.place),
+                "PATH": "/usr/bin:/bin",
                 "TMPDIR": str(self.workspace),
+                **environment,
             },
         )
-        self.assertEqual(f"{self.output}/my.raw\n", made.stdout)
-        self.assertIn("== cleanup.d", made.stderr)
-        self.assertTrue((self.output / "my.raw").is_file())
-        self.assert_nothing_is_left()

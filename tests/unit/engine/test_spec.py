@@ -14,7 +14,11 @@ def given(**fields):
 class Spec(unittest.TestCase):
     def test_it_survives_json(self):
         wanted = given(
-            formats=["raw"], environment={"DIB_A": "b"}, disk_size=5
+            formats=["raw"],
+            environment={"DIB_A": "b"},
+            disk_size=5,
+            packages=["vim", "g++", "@web", "a=1.0~2"],
+            ramdisk=True,
         )
         self.assertEqual(wanted, spec.BuildSpec.from_dict(wanted.to_dict()))
 
@@ -46,6 +50,9 @@ class Spec(unittest.TestCase):
             ("environment", {"TMP_HOOKS_PATH": "x"}),
             ("environment", {"A": "x\0y"}),
             ("environment", {"A": "x" * 100_000}),
+            ("packages", ["--option"]),
+            ("packages", ["two words"]),
+            ("packages", [""]),
             ("digests", ["d"]),
             ("digests", {"debian": None}),
             ("disk_size", 0),

@@ -1,0 +1,67 @@
+"""What hooks find in their environment."""
+
+from pathlib import Path
+import unittest
+
+from dib_service.engine import environment, spec
+
+ROOT = Path("/work")
+
+
+def given(surroundings=None, **asked):
+    return environment.of_hooks(
+        spec.BuildSpec(elements=("tiny",), environment=asked),
+        (),
+        path=(),
+        workspace=ROOT,
+        cache_dir=ROOT / "cache",
+        surroundings=surroundings,
+    )
+
+
+class Surroundings(unittest.TestCase):
+    def test_a_person_has_their_own_around_them(self):
+        found = given(
+            {
+                "HOME": "/home/me",
+                "DIB_PYTHON_EXEC": "/my/python",
+                "DIB_LOCKFILES": "/my/locks",
+                "NODEPOOL_MIRROR": "http://mirror",
+                "BASH_FUNC_mine%%": "() { true; }",
+            }
+        )
+        self.assertEqual("/home/me", found["HOME"])
+        self.assertEqual("/my/python", found["DIB_PYTHON_EXEC"])
+        self.assertEqual("/my/locks", found["DIB_LOCKFILES"])
+        self.assertEqual("http://mirror", found["NODEPOOL_MIRROR"])
+        self.assertEqual("() { true; }", found["BASH_FUNC_mine%%"])
+
+    def test_where_things_are_is_not_theirs_to_say(self):
+        found = given(
+            {
+                "LC_ALL": "de_DE.UTF-8",
+                "TMP_HOOKS_PATH": "/elsewhere",
+                "IMAGE_ELEMENT": "none",
+                "_LIB": "/usr/lib/dib",
+            }
+        )
+        self.assertEqual("C", found["LC_ALL"])
+        self.assertEqual("/work/build/hooks", found["TMP_HOOKS_PATH"])
+        self.assertEqual("", found["IMAGE_ELEMENT"])
+        self.assertNotEqual("/usr/lib/dib", found["_LIB"])
+
+    def test_what_was_asked_for_comes_before_them(self):
+        found = given({"FS_TYPE": "xfs", "DIB_A": "1"}, DIB_A="2")
+        self.assertEqual("xfs", found["FS_TYPE"])
+        self.assertEqual("2", found["DIB_A"])
+
+    def test_a_short_path_is_made_longer(self):
+        found = given({"PATH": "/opt/bin:/usr/bin"})
+        first, second, *others = found["PATH"].split(":")
+        self.assertEqual(["/opt/bin", "/usr/bin"], [first, second])
+        self.assertIn("/usr/sbin", others)
+        self.assertNotIn("/usr/bin", others)
+
+    def test_a_request_from_elsewhere_has_none(self):
+        self.assertEqual("/work/home", given()["HOME"])
+        self.assertEqual("/work/cache/lockfiles", given()["DIB_LOCKFILES"])
