@@ -12,11 +12,12 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from typing import Self
+from typing import Literal, Self
 
 # What QEMU's own network offers.
 NETWORK = "10.0.2.0/24"
@@ -26,6 +27,14 @@ FIRST_LEASE = "10.0.2.15"
 
 DEADLINE_SECONDS = 900.0
 
+Firmware = Literal["bios", "uefi", "secure-boot"]
+
+# UEFI firmware: its code, and the variables that a new machine has. Those for
+# Secure Boot hold Microsoft's keys and have it enforced.
+OVMF = pathlib.Path("/usr/share/OVMF")
+UEFI = ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")
+SECURE_BOOT = ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd")
+
 
 class GuestError(AssertionError):
     """A guest did not do what it should; its console is in the message."""
@@ -34,7 +43,8 @@ class GuestError(AssertionError):
 class Guest:
     """One machine with an image in it, running for as long as the block.
 
-    ``larger`` is how many bytes its disk has more than the image.
+    ``larger`` is how many bytes its disk has more than the image; ``sector``
+    is what its disk reads at once, in bytes.
     """
 
     def __init__(
@@ -48,6 +58,8 @@ class Guest:
         mac: str = "52:54:00:00:00:01",
         larger: int = 4 << 30,
         memory_mib: int = 1024,
+        firmware: Firmware = "bios",
+        sector: int = 512,
         extra: tuple[str, ...] = (),
     ) -> None:
         self.image = image
@@ -58,6 +70,8 @@ class Guest:
         self.mac = mac
         self.larger = larger
         self.memory_mib = memory_mib
+        self.firmware = firmware
+        self.sector = sector
         self.extra = extra
         self.port = 0
         self._ending = contextlib.ExitStack()
@@ -184,7 +198,10 @@ class Guest:
             "-m", str(self.memory_mib),
             "-serial", f"file:{self.console}",
             "-device", "virtio-rng-pci",
-            "-drive", f"file={disk},if=virtio,cache=unsafe,discard=unmap",
+            *machine(self.firmware, self.workspace),
+            "-drive",
+            f"file={disk},if=none,id=disk,cache=unsafe,discard=unmap",
+            "-device", f"virtio-blk-pci,drive=disk,{self._sectors()}",
             "-netdev", f"user,id=net0,net={NETWORK},{forward}",
             "-device", f"virtio-net-pci,netdev=net0,mac={self.mac},romfile=",
             *self.extra,
@@ -194,6 +211,10 @@ class Guest:
             words += ["-drive", f"{cdrom},readonly=on"]
         return words
 
+    def _sectors(self) -> str:
+        of = ("logical_block_size", "physical_block_size")
+        return ",".join(f"{name}={self.sector}" for name in of)
+
     def _still_alive(self, what: str) -> None:
         if self._process.poll() is not None:
             raise GuestError(f"the guest has ended; {what}\n{self.tail()}")
@@ -201,6 +222,32 @@ class Guest:
             raise GuestError(
                 f"after {DEADLINE_SECONDS:.0f} s: {what}\n{self.tail()}"
             )
+
+
+def machine(firmware: Firmware, folder: pathlib.Path) -> list[str]:
+    """QEMU's words for a machine with this firmware.
+
+    Its variables are a file in ``folder``, for as long as it runs.
+    """
+    if firmware == "bios":
+        return []
+    code, variables = SECURE_BOOT if firmware == "secure-boot" else UEFI
+    own = folder / "variables.fd"
+    shutil.copyfile(OVMF / variables, own)
+    flash = "if=pflash,format=raw"
+    words = [
+        "-drive", f"{flash},unit=0,file={OVMF / code},readonly=on",
+        "-drive", f"{flash},unit=1,file={own}",
+    ]  # fmt: skip
+    if firmware == "uefi":
+        return ["-machine", "q35", *words]
+    # The variables are safe from the guest only behind SMM.
+    return [
+        "-machine", "q35,smm=on",
+        "-global", "driver=cfi.pflash01,property=secure,value=on",
+        "-global", "ICH9-LPC.disable_s3=1",
+        *words,
+    ]  # fmt: skip
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -44,6 +44,7 @@ class TestBootloader(unittest.TestCase):
         for name in (
             "DIB_BOOTLOADER_DEFAULT_CMDLINE",
             "DIB_BOOTLOADER_SERIAL_CONSOLE",
+            "DIB_BOOTLOADER_VIRTUAL_TERMINAL",
             "DIB_GRUB_TIMEOUT",
             "DIB_GRUB_TIMEOUT_STYLE",
         ):
