@@ -74,3 +74,18 @@ class TestCacheUrl(unittest.TestCase):
             self.assertEqual(code, done.returncode)
             self.assertIn("https://mirror.example.org/x", done.stderr)
             self.assertNotIn("secret", done.stderr)
+
+    def test_a_file_of_this_host_has_a_url_too(self) -> None:
+        source = self.place / "source"
+        for text, kept in (("first", "first"), (None, "first")):
+            source.unlink(missing_ok=True)
+            if text:
+                source.write_text(text)
+            done = subprocess.run(
+                [CACHE_URL, source.as_uri(), self.file],
+                env={"PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual(0 if text else 1, done.returncode, done.stderr)
+            self.assertEqual(kept, self.file.read_text())
