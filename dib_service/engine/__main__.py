@@ -43,10 +43,13 @@ def _build(options: argparse.Namespace) -> int:
 
 def _elements(options: argparse.Namespace) -> int:
     try:
-        shelf = elements.read(options.element_path, _warn)
+        shelf = elements.read(options.element_path)
     except errors.EngineError as exc:
         print(f"dib-engine: {exc}", file=sys.stderr)
         return 1
+    for found in shelf.values():
+        for warning in found.warnings():
+            print(f"warning: {warning}", file=sys.stderr)
     listing = [shelf[name].element.to_dict() for name in sorted(shelf)]
     print(json.dumps(listing, indent=1))
     return 0
@@ -66,10 +69,6 @@ def _read(path: Path) -> dict[str, object]:
 
 def _print(event: events.Event) -> None:
     print(event.to_json(), flush=True)
-
-
-def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -90,6 +90,19 @@ def resolve(
 ) -> tuple[Element, ...]:
     """The elements that make the image, sorted by name.
 
+    They are those that ``expand`` finds for what was asked for and what an
+    image has without being asked.
+
+    :raises EngineError: what ``expand`` raises.
+    """
+    return expand(_wanted(requested, skip_base=skip_base), elements)
+
+
+def expand(
+    requested: Iterable[str], elements: Mapping[str, Element]
+) -> tuple[Element, ...]:
+    """These elements and all that they depend on, sorted by name.
+
     The rules are those of diskimage-builder's ``element_dependencies``, with
     one order for one request where it has a random one.
 
@@ -97,7 +110,7 @@ def resolve(
     :raises AlreadyProvided: two elements provide the same thing.
     :raises NoOperatingSystem: no base distribution element.
     """
-    wanted = _wanted(requested, skip_base=skip_base)
+    wanted = list(dict.fromkeys(requested))
     needed, providers = _expand(wanted, elements)
     for name in wanted:
         if providers.get(name, name) != name:

@@ -12,7 +12,7 @@ import sysconfig
 from dib_service.engine import catalogue, errors, spec
 
 # dib-run-parts' rule: a dot in the name, and the hook silently never runs.
-HOOK_NAME = re.compile(r"[0-9A-Za-z_-]+")
+HOOK_NAME = re.compile(r"\A[0-9A-Za-z_-]+\Z")
 
 # Not part of what an element does to an image.
 EXCLUDED = frozenset({"__pycache__", "tests"})
@@ -20,14 +20,25 @@ EXCLUDED = frozenset({"__pycache__", "tests"})
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """An element and the directory it was read from."""
+    """An element and the directory it was read from.
+
+    ``overrides`` are the directories of its name later in the path.
+    """
 
     element: catalogue.Element
     directory: Path
+    overrides: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
         return self.element.name
+
+    def warnings(self) -> Iterator[str]:
+        """What its author or its user may not have meant."""
+        for other in self.overrides:
+            yield f"element {self.directory} overrides {other}"
+        for hook, reason in ignored(self.directory):
+            yield f"{self.name}: {hook} {reason}: it will not run"
 
 
 def choose(
@@ -40,7 +51,7 @@ def choose(
     :raises errors.ElementChanged: one is not what ``wanted`` pins.
     :raises errors.EngineError: what ``catalogue.resolve`` raises.
     """
-    shelf = read(path, warn)
+    shelf = read(path)
     # Before anything is resolved: what is missing here was there when the
     # build was asked for, and is no fault of who asked.
     _check_pinned(wanted.digests, wanted.digests, shelf)
@@ -53,11 +64,8 @@ def choose(
     if wanted.digests:
         _check_pinned([each.name for each in found], wanted.digests, shelf)
     for each in found:
-        for hook in ignored(each.directory):
-            warn(
-                f"{each.name}: {hook} is not executable or has a dot in "
-                "its name: it will not run"
-            )
+        for warning in each.warnings():
+            warn(warning)
     return found
 
 
@@ -72,9 +80,7 @@ def _check_pinned(
             raise errors.ElementChanged(name, pinned.get(name), here)
 
 
-def read(
-    path: Iterable[Path], warn: Callable[[str], object]
-) -> Mapping[str, Found]:
+def read(path: Iterable[Path]) -> Mapping[str, Found]:
     """All elements of the directories in path; earlier ones win.
 
     :raises errors.ElementPathError: one of them is not a directory.
@@ -88,10 +94,13 @@ def read(
             real = directory.resolve()
             if not real.is_dir() or not named_like_an_element(real.name):
                 continue
-            if real.name in shelf:
-                warn(f"element {shelf[real.name].directory} overrides {real}")
-                continue
-            shelf[real.name] = Found(read_one(real), real)
+            if real.name not in shelf:
+                shelf[real.name] = Found(read_one(real), real)
+            elif real != shelf[real.name].directory:
+                first = shelf[real.name]
+                shelf[real.name] = dataclasses.replace(
+                    first, overrides=(*first.overrides, real)
+                )
     return shelf
 
 
@@ -115,34 +124,57 @@ def named_like_an_element(name: str) -> bool:
     return name not in EXCLUDED and bool(spec.ELEMENT_NAME.fullmatch(name))
 
 
-def runnable(directory: Path) -> tuple[str, ...]:
+def runnable(
+    directory: Path, pattern: re.Pattern[str] = HOOK_NAME
+) -> tuple[str, ...]:
     """The names in a phase's directory that will run, in their order."""
     if not directory.is_dir():
         return ()
     names = [
         entry.name
         for entry in directory.iterdir()
-        if HOOK_NAME.fullmatch(entry.name)
+        if pattern.search(entry.name)
         and entry.is_file()
         and os.access(entry, os.X_OK)
     ]
     return tuple(sorted(names, key=catalogue.run_order))
 
 
-def ignored(directory: Path) -> list[str]:
-    """The files in an element's phases that look like hooks but never run.
+def ignored(directory: Path) -> Iterator[tuple[str, str]]:
+    """The files in an element's phases that look like hooks but never run,
+    and why."""
+    for phase in catalogue.PHASES:
+        if not (directory / phase).is_dir():
+            continue
+        for entry in sorted((directory / phase).iterdir()):
+            reason = _why_ignored(entry)
+            if reason:
+                yield f"{phase}/{entry.name}", reason
 
-    Those that hooks read lie beside them; only hooks start with a number.
-    """
-    return [
-        f"{phase}/{entry.name}"
-        for phase in catalogue.PHASES
-        if (directory / phase).is_dir()
-        for entry in sorted((directory / phase).iterdir())
-        if entry.is_file()
-        and entry.name[0].isdigit()
-        and entry.name not in runnable(directory / phase)
-    ]
+
+def _why_ignored(path: Path) -> str | None:
+    name = path.name
+    if path.is_symlink() and not path.exists():
+        return f"is a symlink to {path.readlink()}, which is not there"
+    # What hooks read lies beside them: only a hook has a number or is a
+    # program.
+    executable = os.access(path, os.X_OK)
+    if not path.is_file() or not (
+        executable or name[0].isdigit() or _is_script(path)
+    ):
+        return None
+    if name.startswith("."):
+        return "is hidden by the dot that its name begins with"
+    if "." in name:
+        return "has a dot in its name"
+    if not HOOK_NAME.search(name):
+        return "has more in its name than letters, digits, '-' and '_'"
+    return None if executable else "is not executable"
+
+
+def _is_script(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def digest(directory: Path) -> str:

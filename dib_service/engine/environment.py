@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 import os
 from pathlib import Path
 import shlex
-import sys
 
 import yaml
 
@@ -78,7 +77,7 @@ def _places(workspace: Path, cache_dir: Path) -> dict[str, str]:
     return {
         "DIB_IMAGE_CACHE": str(cache_dir),
         "DIB_LOCKFILES": str(cache_dir / "lockfiles"),
-        "DIB_PYTHON_EXEC": sys.executable,
+        "DIB_PYTHON_EXEC": str(workspace / "build/hooks" / hooks.PYTHON),
         "HOME": str(workspace / "home"),
         "OUT_IMAGE_PATH": str(workspace / "image"),
         "TMP_BUILD_DIR": str(workspace / "build"),
@@ -92,20 +91,45 @@ def _places(workspace: Path, cache_dir: Path) -> dict[str, str]:
 def _elements(
     chosen: Sequence[elements.Found], path: Sequence[Path]
 ) -> dict[str, str]:
-    places = {found.name: str(found.directory) for found in chosen}
-    array = " ".join(
-        f"[{name}]={shlex.quote(place)}" for name, place in places.items()
-    )
     return {
         "ELEMENTS_PATH": os.pathsep.join(map(str, path)),
-        "IMAGE_ELEMENT": " ".join(places),
-        "IMAGE_ELEMENT_YAML": yaml.safe_dump(places),
+        **_lists(chosen),
         # How bash hands an exported function to the next bash.
         "BASH_FUNC_die%%": DIE,
-        "BASH_FUNC_get_image_element_array%%": (
-            f"() {{  echo {shlex.quote(array + ' ')}; }}"
-        ),
+        "BASH_FUNC_get_image_element_array%%": f"() {_array(chosen)}",
     }
+
+
+def _lists(chosen: Sequence[elements.Found]) -> dict[str, str]:
+    places = {found.name: str(found.directory) for found in chosen}
+    return {
+        "IMAGE_ELEMENT": " ".join(places),
+        "IMAGE_ELEMENT_YAML": yaml.safe_dump(places),
+    }
+
+
+def _array(chosen: Sequence[elements.Found]) -> str:
+    """A function's body: bash has no other way to hand on an array."""
+    array = "".join(
+        f"[{found.name}]={shlex.quote(str(found.directory))} "
+        for found in chosen
+    )
+    return f"{{  echo {shlex.quote(array)}; }}"
+
+
+def evaluable(chosen: Sequence[elements.Found]) -> str:
+    """The lists of elements, for bash to evaluate."""
+    function = "get_image_element_array"
+    return "\n".join(
+        (
+            *(
+                f"export {name}={shlex.quote(value)}"
+                for name, value in _lists(chosen).items()
+            ),
+            f"function {function} {_array(chosen)}",
+            f"export -f {function}",
+        )
+    )
 
 
 def _request(wanted: spec.BuildSpec) -> dict[str, str]:

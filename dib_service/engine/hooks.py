@@ -5,7 +5,9 @@ import contextlib
 import dataclasses
 from pathlib import Path
 import re
+import shlex
 import shutil
+import sys
 import time
 from typing import Self
 
@@ -32,6 +34,10 @@ INSIDE_ENV: Mapping[str, str] = {
 OUTSIDE_ONLY = re.compile(r"LD_.*|PYTHONHOME|PYTHONPATH|TMPDIR|VIRTUAL_ENV")
 
 SOURCER = "dib-environment"
+RUNNER = "dib-run-parts"
+
+# What DIB_PYTHON_EXEC is: ours, which elements find a few modules with.
+PYTHON = "dib-python3"
 INSTALL_TYPE = "environment.d/11-dib-install-type.bash"
 
 
@@ -253,9 +259,16 @@ def _copy(source: str | Path, target: str | Path) -> None:
 
 
 def _add_our_own(directory: Path) -> None:
-    sourcer = directory / SOURCER
-    shutil.copyfile(LIB / SOURCER, sourcer)
-    sourcer.chmod(0o755)
+    for name in (SOURCER, RUNNER):
+        _program(directory / name, (LIB / name).read_text())
+    modules = shlex.quote(f"{LIB / 'python'}")
+    _program(
+        directory / PYTHON,
+        "#!/bin/sh\n"
+        f"PYTHONPATH={modules}${{PYTHONPATH:+:$PYTHONPATH}}\n"
+        "export PYTHONPATH\n"
+        f'exec {shlex.quote(sys.executable)} "$@"\n',
+    )
     install_type = directory / INSTALL_TYPE
     install_type.parent.mkdir(exist_ok=True)
     if not install_type.exists():
@@ -263,6 +276,11 @@ def _add_our_own(directory: Path) -> None:
             "export DIB_DEFAULT_INSTALLTYPE="
             '"${DIB_DEFAULT_INSTALLTYPE:-source}"\n'
         )
+
+
+def _program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,10 @@ import unittest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
-# environment.d/*.bash and what devstack sources have no #! line.
+# environment.d/*.bash and what devstack or hooks source have no #! line;
+# what has no suffix either says it to shellcheck.
 SOURCED = (".sh", ".bash")
+DIRECTIVE = b"# shellcheck shell="
 
 
 class StaticTest(unittest.TestCase):
@@ -73,7 +75,7 @@ def _is_shell(path: pathlib.Path) -> bool:
     words = first.removeprefix(b"#!").split()
     if first.startswith(b"#!") and words:
         return words[-1].rpartition(b"/")[2] in (b"sh", b"bash", b"-e")
-    return path.suffix in SOURCED
+    return path.suffix in SOURCED or first.startswith(DIRECTIVE)
 
 
 def _path() -> str:

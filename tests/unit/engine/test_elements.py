@@ -65,40 +65,66 @@ class Read(OnDisk):
         self.assertEqual(
             {"install.d": ("9-a", "10-b", "40-link")}, self.one().hooks
         )
-        self.assertEqual(
-            ["install.d/20-not-executable", "install.d/30-dot.sh"],
-            elements.ignored(self.place / "a"),
-        )
+
+    def test_what_looks_like_a_hook_and_is_none(self):
+        script = "#!/bin/sh\n"
+        self.write("a/install.d/10-runs", script, 0o755)
+        self.write("a/install.d/.20-hidden", script, 0o755)
+        self.write("a/install.d/30-dot.sh", script, 0o755)
+        self.write("a/install.d/40-not-executable", "", 0o644)
+        self.write("a/install.d/50-a+b", script, 0o755)
+        self.write("a/install.d/script", script, 0o644)
+        (self.place / "a/install.d/60-gone").symlink_to("nowhere")
+        self.write("a/install.d/data.conf", "read by a hook")
+        self.write("a/install.d/.gitignore", "*")
+        self.write("a/other.d/70-x.sh", script, 0o755)
+        (self.place / "a/install.d/80-directory").mkdir()
+        found = dict(elements.ignored(self.place / "a"))
+        for name, reason in (
+            (".20-hidden", "is hidden by the dot"),
+            ("30-dot.sh", "has a dot"),
+            ("40-not-executable", "is not executable"),
+            ("50-a+b", "has more in its name"),
+            ("script", "is not executable"),
+            ("60-gone", "is a symlink to nowhere"),
+        ):
+            self.assertIn(reason, found.pop(f"install.d/{name}"))
+        self.assertEqual({}, found)
 
     def test_an_earlier_directory_overrides_a_later_one(self):
         self.write("one/a/README.rst", "First.\n")
         self.write("two/a/README.rst", "Second.\n")
         self.write("two/b/README.rst", "Only.\n")
-        warnings: list[str] = []
-        shelf = elements.read(
-            [self.place / "one", self.place / "two"], warnings.append
-        )
+        shelf = elements.read([self.place / "one", self.place / "two"])
         self.assertEqual({"a", "b"}, set(shelf))
         self.assertEqual("First.", shelf["a"].element.summary)
-        self.assertEqual(1, len(warnings))
+        self.assertEqual(
+            [f"element {self.place}/one/a overrides {self.place}/two/a"],
+            list(shelf["a"].warnings()),
+        )
+        self.assertEqual([], list(shelf["b"].warnings()))
+
+    def test_an_element_does_not_override_itself(self):
+        self.write("one/a/README.rst")
+        (self.place / "one/b").symlink_to("a")
+        shelf = elements.read([self.place / "one", self.place / "one"])
+        self.assertEqual([], list(shelf["a"].warnings()))
 
     def test_a_symlink_has_the_name_of_what_it_points_to(self):
         self.write("real/a/README.rst")
         (self.place / "path").mkdir()
         (self.place / "path/b").symlink_to(self.place / "real/a")
-        self.assertEqual(
-            ["a"], list(elements.read([self.place / "path"], self.fail))
-        )
+        self.assertEqual(["a"], list(elements.read([self.place / "path"])))
 
     def test_what_is_no_element_is_left_out(self):
         self.write("path/README.rst")
         self.write("path/__pycache__/x")
         self.write("path/.git/x")
-        self.assertEqual({}, elements.read([self.place / "path"], self.fail))
+        self.assertEqual({}, elements.read([self.place / "path"]))
 
     def test_a_path_that_is_not_there(self):
         with self.assertRaises(errors.ElementPathError):
-            elements.read([self.place / "gone"], self.fail)
+            elements.read([self.place / "gone"])
 
     def test_choosing_warns_of_hooks_that_will_not_run(self):
         self.write("path/os/element-provides", "operating-system")
@@ -110,7 +136,26 @@ class Read(OnDisk):
             warnings.append,
         )
         self.assertEqual(["os"], [found.name for found in chosen])
-        self.assertIn("root.d/10-x.sh", warnings[0])
+        self.assertEqual(
+            [
+                "os: root.d/10-x.sh has a dot in its name: it will not run",
+            ],
+            warnings,
+        )
+
+    def test_choosing_warns_of_what_it_has_chosen_only(self):
+        self.write("one/os/element-provides", "operating-system")
+        self.write("two/os/element-provides", "operating-system")
+        for place in ("one", "two"):
+            self.write(f"{place}/other/root.d/10-x.sh", "", 0o755)
+        warnings: list[str] = []
+        elements.choose(
+            spec.BuildSpec(elements=("os",), skip_base=True),
+            [self.place / "one", self.place / "two"],
+            warnings.append,
+        )
+        [warning] = warnings
+        self.assertIn("one/os overrides", warning)
 
 
 class Pinned(OnDisk):
@@ -119,7 +164,7 @@ class Pinned(OnDisk):
         self.write("path/os/element-provides", "operating-system\n")
         self.write("path/os/element-deps", "more\n")
         self.write("path/more/install.d/10-x", "one", 0o755)
-        shelf = elements.read([self.place / "path"], print)
+        shelf = elements.read([self.place / "path"])
         self.pinned = {
             name: found.element.digest for name, found in shelf.items()
         }

@@ -63,6 +63,8 @@ class Gather(OnDisk):
         self.assertEqual(
             {
                 "dib-environment",
+                "dib-python3",
+                "dib-run-parts",
                 "environment.d",
                 "environment.d/11-dib-install-type.bash",
                 "install.d",
