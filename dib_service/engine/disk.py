@@ -8,6 +8,7 @@ from pathlib import Path
 import uuid
 
 from dib_service.engine import (
+    disk_fat,
     disk_size,
     disk_table,
     errors,
@@ -73,23 +74,29 @@ def laid_out(
                 disk.path, layout.table, plan.spans, layout.block_size
             )
             disk.flush()
-        devices = {IMAGE: disk.path}
         # Entered before the mounts, so run after them: what the boot loader
         # wrote to the whole disk has to be in the file, too.
         stack.callback(disk.flush)
-        for volume in layout.volumes:
-            device = disk
-            if volume.base != IMAGE:
-                device = stack.enter_context(
-                    _partition(image, plan.spans[volume.base], layout)
+        devices = {IMAGE: disk}
+        if layout.table:
+            devices |= stack.enter_context(
+                loop.partitions(
+                    disk, image, plan.spans, block_size=layout.block_size
                 )
-                devices[volume.base] = device.path
+            )
+        for volume in layout.volumes:
+            device = devices[volume.base]
             _make(device.path, volume, plan.geometries.get(volume.base))
         for volume in layout.mounts:
             stack.enter_context(
-                _mounted(devices[volume.base], mount_point, volume)
+                _mounted(
+                    devices[volume.base],
+                    mount_point,
+                    volume,
+                    plan.spans[volume.base].size,
+                )
             )
-        _fill(tree, mount_point)
+        _fill(tree, mount_point, layout)
         yield Target(
             root=mount_point,
             image=image,
@@ -211,19 +218,6 @@ def _sparse_file(image: Path, size: int) -> None:
         os.close(fd)
 
 
-def _partition(
-    image: Path, span: Span, layout: Layout
-) -> contextlib.AbstractContextManager[loop.LoopDevice]:
-    # A device of its own at the partition's place: the kernel's partition
-    # scan and device-mapper both want a udev that builders do not have.
-    return loop.loop_device(
-        image,
-        offset=span.offset,
-        size=span.size,
-        block_size=layout.block_size,
-    )
-
-
 def _make(device: Path, volume: Volume, geometry: Geometry | None) -> None:
     identity = volume.uuid or str(uuid.uuid4())
     if volume.type == "swap":
@@ -265,13 +259,18 @@ def _ext_options(volume: Volume, geometry: Geometry | None) -> list[str]:
 
 @contextlib.contextmanager
 def _mounted(
-    device: Path, mount_point: Path, volume: Volume
+    device: loop.LoopDevice, root: Path, volume: Volume, size: int
 ) -> Iterator[None]:
     """One filesystem at its place, trimmed at the end."""
-    place = mount_point
-    if volume.mount_point != "/":
-        place = mounts.place(mount_point, str(volume.mount_point).lstrip("/"))
-    with mounts.mounted(device, place, "-t", volume.type):
+    point = str(volume.mount_point)
+    place = mounts.place(root, point.lstrip("/")) if point != "/" else root
+    if volume.type == "vfat":
+        with disk_fat.mounted(device.path, place, size=size, point=point):
+            yield
+        # mtools leaves what it wrote in the device's cache.
+        device.flush()
+        return
+    with mounts.mounted(device.path, place, "-t", volume.type):
         yield
         if volume.type in TRIMMED:
             # Blocks that were used and freed are still in the file; this
@@ -281,11 +280,25 @@ def _mounted(
     if volume.type in TRIMMED:
         # The kernel has noted where the filesystem was mounted; a directory
         # of this host is nobody's business.
-        process.run(["tune2fs", "-M", "/", device])
+        process.run(["tune2fs", "-M", "/", device.path])
 
 
-def _fill(tree: Path, mount_point: Path) -> None:
+def _fill(tree: Path, root: Path, layout: Layout) -> None:
     """Copy the tree as it is, its own root directory included."""
+    points = [str(v.mount_point) for v in layout.mounts if v.type == "vfat"]
+    with contextlib.ExitStack() as stack:
+        for point in points:
+            place = mounts.place(tree, point.lstrip("/"))
+            disk_fat.fill(place, root / point.lstrip("/"), point)
+            # What lies there is not for cp, which would not lose a mode or
+            # an owner for FAT's sake.
+            stack.enter_context(
+                mounts.mounted("none", place, "-t", "tmpfs", "-o", "mode=755")
+            )
+        _copy(tree, root)
+
+
+def _copy(tree: Path, root: Path) -> None:
     process.run(
         [
             "cp",
@@ -297,15 +310,17 @@ def _fill(tree: Path, mount_point: Path) -> None:
             "--one-file-system",
             # "tree/." and not "tree/*": there may be dot-files in /.
             f"{tree}/.",
-            mount_point,
+            root,
         ]
     )
 
 
-def _environment(devices: Mapping[str, Path], size: int) -> dict[str, str]:
-    named = " ".join(f"[{name}]={path} " for name, path in devices.items())
+def _environment(
+    devices: Mapping[str, loop.LoopDevice], size: int
+) -> dict[str, str]:
+    named = " ".join(f"[{n}]={device.path} " for n, device in devices.items())
     return {
-        "IMAGE_BLOCK_DEVICE": str(devices[IMAGE]),
+        "IMAGE_BLOCK_DEVICE": str(devices[IMAGE].path),
         # For "eval declare -A", as elements do it.
         "IMAGE_BLOCK_DEVICES": f" {named}",
         "DIB_IMAGE_SIZE": str(size // 1024),

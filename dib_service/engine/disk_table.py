@@ -1,7 +1,6 @@
 """Writes a partition table into an image file, and says where all lies."""
 
 from collections.abc import Mapping, Sequence
-import dataclasses
 import os
 from pathlib import Path
 import struct
@@ -9,6 +8,7 @@ import struct
 from dib_service.engine import errors, process
 from dib_service.engine.blockdevice import Partition, Table
 from dib_service.engine.sizes import MiB
+from dib_service.engine.sizes import Span as Span
 
 # The copy of a GPT at the end of the disk takes 33 sectors; a whole MiB
 # keeps the end of the last partition on a boundary.
@@ -16,14 +16,6 @@ TAIL = MiB
 
 MBR_SIGNATURE = 440
 MBR_ENTRIES = 446
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """A part of the disk, in bytes."""
-
-    offset: int
-    size: int
 
 
 def room(table: Table, wanted: Mapping[str, int]) -> int:
@@ -55,14 +47,14 @@ def spans(table: Table, size: int) -> dict[str, Span]:
     left = size // table.align * table.align - fixed
     offset = table.align
     found = {}
-    for partition in table.partitions:
+    for number, partition in enumerate(table.partitions, start=1):
         length = _up(partition.size.bytes, table.align)
         if partition.size.percent:
             length = int(left * partition.size.percent / 100)
             length = length // table.align * table.align
         if length <= 0:
             raise errors.DiskTooSmall(size, fixed + table.align)
-        found[partition.name] = Span(offset, length)
+        found[partition.name] = Span(offset, length, number)
         offset += length
     if left < 0:
         raise errors.DiskTooSmall(size, fixed)

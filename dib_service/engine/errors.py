@@ -178,6 +178,16 @@ class DiskTooSmall(EngineError):
         )
 
 
+class FatContent(EngineError):
+    """Something in a vfat filesystem of the image cannot be kept there."""
+
+    turn = "element"
+    code = "fat-content"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path} {problem}", path=path)
+
+
 class VerifyFailed(EngineError):
     """A finished image is not what it should be; ``check`` names why."""
 

@@ -1,6 +1,6 @@
 """Loop devices that end with whoever holds them, even by SIGKILL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import ctypes
 import dataclasses
@@ -11,15 +11,22 @@ from pathlib import Path
 import stat
 
 from dib_service.engine import errors
+from dib_service.engine.sizes import Span
 
 # <linux/loop.h>
 LOOP_CONFIGURE = 0x4C0A
 LOOP_CTL_GET_FREE = 0x4C82
 LO_FLAGS_AUTOCLEAR = 4
+LO_FLAGS_PARTSCAN = 8
 LOOP_MAJOR = 7
 
 # <linux/fs.h>: forget what the kernel remembers of a block device.
 BLKFLSBUF = 0x1261
+
+# <linux/blkpg.h>: tell the kernel of a partition, whatever it can read.
+BLKPG = 0x1269
+BLKPG_ADD_PARTITION = 1
+BLKPG_DEL_PARTITION = 2
 
 # Between "this one is free" and taking it, another may be faster.
 ATTEMPTS = 100
@@ -72,6 +79,127 @@ def loop_device(
         os.close(device.fd)
 
 
+@contextlib.contextmanager
+def partitions(
+    disk: LoopDevice,
+    file: Path,
+    parts: Mapping[str, Span],
+    *,
+    block_size: int = 512,
+) -> Iterator[Mapping[str, LoopDevice]]:
+    """A device for each part of the disk that ``file`` is.
+
+    They are the disk's own partitions (/dev/loop0p1), by which a boot
+    loader sees where it is; or, where the kernel makes none, loop devices
+    over the same bytes. Either way they end as the disk does.
+
+    :raises errors.LoopError: there is no device to be had.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            found = {
+                name: stack.enter_context(_partition(disk, part))
+                for name, part in parts.items()
+            }
+        except OSError:
+            # What cannot be had for one cannot for the others.
+            stack.close()
+            found = {
+                name: stack.enter_context(
+                    loop_device(
+                        file,
+                        offset=part.offset,
+                        size=part.size,
+                        block_size=block_size,
+                    )
+                )
+                for name, part in parts.items()
+            }
+        yield found
+
+
+@contextlib.contextmanager
+def _partition(disk: LoopDevice, part: Span) -> Iterator[LoopDevice]:
+    """One partition that the kernel knows, and its node.
+
+    :raises OSError: this kernel, or this container, lets us make none.
+    """
+    # The partitioner may have had the kernel read its table.
+    with contextlib.suppress(OSError):
+        _tell(disk, BLKPG_DEL_PARTITION, part)
+    _tell(disk, BLKPG_ADD_PARTITION, part)
+    try:
+        path = _partition_node(disk, part.number)
+        try:
+            # For as long as it is open, nobody can have the kernel read the
+            # table again, which is how it forgets its partitions.
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                yield LoopDevice(path, fd)
+            finally:
+                os.close(fd)
+        finally:
+            # devtmpfs forgets the name by itself, ours does not.
+            with contextlib.suppress(OSError):
+                path.unlink()
+    finally:
+        # Whoever still has it open keeps it; it goes with the disk then.
+        with contextlib.suppress(OSError):
+            _tell(disk, BLKPG_DEL_PARTITION, part)
+
+
+def _tell(disk: LoopDevice, what: int, part: Span) -> None:
+    """Add or remove a partition.
+
+    :raises OSError: the kernel would not.
+    """
+    told = _BlkpgPartition(part.offset, part.size, part.number)
+    fcntl.ioctl(
+        disk.fd,
+        BLKPG,
+        _BlkpgArgument(what, 0, ctypes.sizeof(told), ctypes.addressof(told)),
+    )
+
+
+def _partition_node(disk: LoopDevice, number: int) -> Path:
+    """The node of a partition, made where devtmpfs does not make it."""
+    name = f"{disk.path.name}p{number}"
+    shown = Path(f"/sys/block/{disk.path.name}/{name}/dev").read_text()
+    major, _, minor = shown.strip().partition(":")
+    device = os.makedev(int(major), int(minor))
+    path = Path("/dev") / name
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_rdev == device:
+            return path
+        # Of a partition that is no more.
+        path.unlink()
+    os.mknod(path, stat.S_IFBLK | 0o660, device)
+    return path
+
+
+class _BlkpgPartition(ctypes.Structure):
+    """``struct blkpg_partition``."""
+
+    _fields_ = (
+        ("start", ctypes.c_longlong),
+        ("length", ctypes.c_longlong),
+        ("pno", ctypes.c_int),
+        ("devname", ctypes.c_char * 64),
+        ("volname", ctypes.c_char * 64),
+    )
+
+
+class _BlkpgArgument(ctypes.Structure):
+    """``struct blkpg_ioctl_arg``."""
+
+    _fields_ = (
+        ("op", ctypes.c_int),
+        ("flags", ctypes.c_int),
+        ("datalen", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+    )
+
+
 class _Info(ctypes.Structure):
     """``struct loop_info64``."""
 
@@ -109,7 +237,8 @@ def _attached(
     config = _Config(fd=backing, block_size=block_size)
     config.info.lo_offset = offset
     config.info.lo_sizelimit = size
-    config.info.lo_flags = LO_FLAGS_AUTOCLEAR
+    # Without the second the kernel takes no partition from us.
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN
     config.info.lo_file_name = os.fsencode(file)[:63]
     for _ in range(ATTEMPTS):
         path = _node(_free_number())

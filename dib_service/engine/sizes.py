@@ -40,6 +40,15 @@ class Size:
     percent: float = 0.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Where a partition lies, in bytes, and its number in its table."""
+
+    offset: int
+    size: int
+    number: int = 1
+
+
 def parse(value: object, where: str) -> Size:
     """Bytes or a percentage, from a number with one of ``UNITS`` or ``%``.
 

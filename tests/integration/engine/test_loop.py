@@ -2,15 +2,19 @@
 
 from concurrent import futures
 import contextlib
+import errno
 import os
 from pathlib import Path
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 from dib_service.engine import errors, loop
+from dib_service.engine.sizes import Span
 from tests.integration.engine import images
 
 MiB = 1024 * 1024
@@ -22,6 +26,20 @@ from dib_service.engine import loop
 with loop.loop_device(Path(sys.argv[1])) as device:
     print(device.path, flush=True)
     time.sleep(600)
+"""
+
+HOLDER_OF_A_PARTITION = """
+import subprocess, sys, time
+from pathlib import Path
+from dib_service.engine import loop, mounts
+from dib_service.engine.sizes import MiB, Span
+file = Path(sys.argv[1])
+with loop.loop_device(file) as disk:
+    with loop.partitions(disk, file, {"p": Span(MiB, 4 * MiB)}) as parts:
+        subprocess.run(["mke2fs", "-q", "-F", parts["p"].path], check=True)
+        with mounts.mounted(parts["p"].path, Path(sys.argv[2])):
+            print(disk.path, flush=True)
+            time.sleep(600)
 """
 
 HOLDER_OF_A_MOUNT = """
@@ -95,6 +113,72 @@ class Loops(unittest.TestCase):
             loop.loop_device(empty),
         ):
             pass
+
+    def test_partitions_of_the_disk(self):
+        spans = {"a": Span(MiB, MiB), "b": Span(3 * MiB, 2 * MiB, 5)}
+        with (
+            loop.loop_device(self.file) as disk,
+            loop.partitions(disk, self.file, spans) as parts,
+        ):
+            name = disk.path.name
+            self.assertEqual(Path(f"/dev/{name}p1"), parts["a"].path)
+            self.assertEqual(Path(f"/dev/{name}p5"), parts["b"].path)
+            start = Path(f"/sys/block/{name}/{name}p5/start").read_text()
+            self.assertEqual(3 * MiB // 512, int(start))
+            os.pwrite(parts["b"].fd, b"here", 4096)
+            parts["b"].flush()
+            self.assertEqual(2, len(list(Path("/dev").glob(f"{name}p*"))))
+        self.assertEqual([], list(Path("/dev").glob(f"{name}p*")))
+        self.assertEqual([], images.loops_over(self.path))
+        self.assertEqual(b"here", self.file.read_bytes()[3 * MiB + 4096 :][:4])
+
+    def test_partitions_that_the_kernel_found_already(self):
+        images.run(
+            "sfdisk", self.file, input="label: dos\n2048, 1MiB\n4096, 1MiB\n"
+        )
+        spans = {"a": Span(MiB, MiB), "b": Span(2 * MiB, MiB, 2)}
+        with loop.loop_device(self.file) as disk:
+            for _ in range(2):
+                # As after a table was read: they are there before us.
+                for span in spans.values():
+                    loop._tell(disk, loop.BLKPG_ADD_PARTITION, span)
+                with loop.partitions(disk, self.file, spans) as parts:
+                    name = f"{disk.path.name}p2"
+                    self.assertEqual(name, parts["b"].path.name)
+
+    def test_a_node_of_another_device_is_replaced(self):
+        with loop.loop_device(self.file) as disk:
+            stale = Path(f"/dev/{disk.path.name}p7")
+            os.mknod(stale, 0o600 | stat.S_IFBLK, os.makedev(7, 0))
+            self.addCleanup(stale.unlink, missing_ok=True)
+            spans = {"a": Span(MiB, MiB, 7)}
+            with loop.partitions(disk, self.file, spans) as parts:
+                self.assertEqual(MiB, os.lseek(parts["a"].fd, 0, os.SEEK_END))
+
+    def test_a_kernel_that_makes_no_partition(self):
+        refused = OSError(errno.EINVAL, "no such thing")
+        spans = {"a": Span(MiB, MiB), "b": Span(3 * MiB, 2 * MiB, 2)}
+        with (
+            loop.loop_device(self.file) as disk,
+            mock.patch.object(loop, "_tell", side_effect=refused),
+            loop.partitions(disk, self.file, spans) as parts,
+        ):
+            self.assertEqual(3, len(images.loops_over(self.path)))
+            self.assertEqual(2 * MiB, os.lseek(parts["b"].fd, 0, os.SEEK_END))
+            os.pwrite(parts["b"].fd, b"here", 4096)
+            parts["b"].flush()
+        self.assertEqual([], images.loops_over(self.path))
+        self.assertEqual(b"here", self.file.read_bytes()[3 * MiB + 4096 :][:4])
+
+    def test_killed_with_a_partition_mounted_it_leaves_none(self):
+        self.killed(
+            *("unshare", "--mount", "--propagation", "private", "--"),
+            *(sys.executable, "-c", HOLDER_OF_A_PARTITION),
+        )
+        self.assertEqual([], images.loops_over(self.path))
+        self.assertEqual(
+            [], [p.name for p in Path("/sys/class/block").glob("loop*p*")]
+        )
 
     def killed(self, *words):
         child = subprocess.Popen(

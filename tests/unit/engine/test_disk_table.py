@@ -33,7 +33,7 @@ class Spans(unittest.TestCase):
             {
                 "p1": Span(MiB, 8 * MiB),
                 # All but a MiB before, 8 of p1 and the copy of the table.
-                "p2": Span(9 * MiB, (1024 - 10) * MiB),
+                "p2": Span(9 * MiB, (1024 - 10) * MiB, 2),
             },
             found,
         )
@@ -41,7 +41,7 @@ class Spans(unittest.TestCase):
     def test_shares_of_what_is_left(self):
         found = disk_table.spans(table("75%", "25%", label="mbr"), 401 * MiB)
         self.assertEqual(Span(MiB, 300 * MiB), found["p1"])
-        self.assertEqual(Span(301 * MiB, 100 * MiB), found["p2"])
+        self.assertEqual(Span(301 * MiB, 100 * MiB, 2), found["p2"])
 
     def test_what_does_not_fit(self):
         with self.assertRaises(errors.DiskTooSmall) as caught:
