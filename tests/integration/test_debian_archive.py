@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-ELEMENT = Path(__file__).parents[2] / "elements/debian"
+ELEMENT = Path(__file__).parents[2] / "elements/debootstrap"
 SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 
 CONTROL = """\
@@ -115,11 +115,12 @@ class Archive(unittest.TestCase):
         """What the hook says on a tree of its own; it never gets far."""
         self.root = Path(tempfile.mkdtemp(dir=self.place))
         done = subprocess.run(
-            [ELEMENT / "root.d/08-debian"],
+            [ELEMENT / "root.d/08-debootstrap"],
             env={
                 "PATH": os.environ["PATH"],
                 "ARCH": "amd64",
                 "LC_ALL": "C",
+                "DISTRO_NAME": "debian",
                 "TMP_HOOKS_PATH": str(self.hooks),
                 "TARGET_ROOT": str(self.root),
                 "DIB_RELEASE": "bookworm",

@@ -40,7 +40,7 @@ class TestDocs(unittest.TestCase):
             ("cli/openstack.html", "image build create"),
             ("configuration/config.html", "lease_seconds"),
             ("configuration/policy.html", "build:create:public"),
-            ("user/elements/debian/index.html", "DIB_RELEASE"),
+            ("user/elements/debian-minimal/index.html", "DIB_RELEASE"),
         ):
             self.assertIn(said, (pages / name).read_text())
         for element in (ROOT / "elements").iterdir():

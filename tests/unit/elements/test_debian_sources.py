@@ -7,7 +7,8 @@ import tempfile
 import unittest
 
 SOURCES = (
-    pathlib.Path(__file__).parents[3] / "elements/debian/debian-tools/sources"
+    pathlib.Path(__file__).parents[3]
+    / "elements/debootstrap/debian-tools/sources"
 )
 MIRROR = "http://mirror.example.org/debian"
 SIGNED = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"

@@ -7,7 +7,8 @@ import tempfile
 import unittest
 
 WANTED = (
-    pathlib.Path(__file__).parents[3] / "elements/debian/debian-tools/wanted"
+    pathlib.Path(__file__).parents[3]
+    / "elements/debootstrap/debian-tools/wanted"
 )
 KERNEL = "linux-image-amd64"
 

@@ -108,6 +108,62 @@ class TestSquash(unittest.TestCase):
         self.element("one", "editor:\n  uninstall: false\n")
         self.assertEqual(["editor"], self.installed())
 
+    def test_whatever_says_nothing_is_an_install(self) -> None:
+        self.element("one", "a: []\nb: {}\nc: ''\nd: null\n")
+        self.assertEqual(["a", "b", "c", "d"], self.installed())
+
+    def test_uninstall_of_nothing_means_yes(self) -> None:
+        self.element("one", "editor:\n  uninstall:\n")
+        self.assertEqual(
+            {"install": [], "uninstall": ["editor"]},
+            self.squash()["install.d"],
+        )
+
+    def test_who_removes_it_is_kept_for_the_map(self) -> None:
+        self.element("one", "compiler:\n  build-only: true\n")
+        self.element("two", "compiler:\n  uninstall: true\n")
+        self.assertEqual(
+            ["compiler", "compiler"], self.squash()["install.d"]["uninstall"]
+        )
+
+    def test_yaml_and_json_both_count(self) -> None:
+        self.element("one", '{"a":\t{}}', "json")
+        (self.shelf / "one/package-installs.yaml").write_text("b:\n")
+        self.assertEqual(["a", "b"], self.installed())
+
+    def test_a_phase_of_which_nothing_comes_is_said(self) -> None:
+        self.element("one", "a:\n  phase: finalise.d\nb:\n")
+        done = self.run_squash()
+        self.assertIn("nothing is installed in finalise.d", done.stderr)
+        self.assertEqual(
+            ["install.d", "finalise.d"], list(json.loads(done.stdout))
+        )
+
+    def test_an_option_is_not_a_package(self) -> None:
+        self.element("one", '"--allow-unauthenticated":\n')
+        done = self.run_squash()
+        self.assertEqual(1, done.returncode)
+        self.assertIn("one: '--allow-unauthenticated'", done.stderr)
+
+    def test_a_path_is_searched_where_no_one_says_the_places(self) -> None:
+        (self.shelf / "a/one").mkdir(parents=True)
+        (self.shelf / "a/one/package-installs.yaml").write_text("first:\n")
+        (self.shelf / "b/one").mkdir(parents=True)
+        (self.shelf / "b/one/package-installs.yaml").write_text("second:\n")
+        done = subprocess.run(
+            [
+                *(sys.executable, SQUASH, "--elements", "one"),
+                *("--path", f"{self.shelf}/a:{self.shelf}/b", "-"),
+            ],
+            env={"PATH": os.environ["PATH"], "ARCH": "amd64"},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(
+            [["first", "one"]],
+            json.loads(done.stdout)["install.d"]["install"],
+        )
+
     def test_architectures_may_have_blanks_between_them(self) -> None:
         self.element("one", "a:\n  arch: arm64, amd64\nb:\n  arch: arm64\n")
         self.assertEqual(["a"], self.installed())
@@ -115,6 +171,10 @@ class TestSquash(unittest.TestCase):
     def test_not_arch_leaves_out(self) -> None:
         self.element("one", "a:\n  not-arch: arm64, amd64\nb:\n")
         self.assertEqual(["b"], self.installed())
+
+    def test_architectures_may_be_a_list_or_nothing(self) -> None:
+        self.element("one", "a:\n  arch: [arm64, amd64]\nb:\n  arch:\n")
+        self.assertEqual(["a", "b"], self.installed())
 
     def test_arch_and_not_arch_is_a_mistake(self) -> None:
         self.element("one", "a:\n  arch: amd64\n  not-arch: arm64\n")
