@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import unittest
 
 import yaml
@@ -23,6 +24,8 @@ TRACE = re.compile(
 fi
 """
 )
+# Of this environment, which need not be on the path.
+RUFF = pathlib.Path(sys.executable).parent / "ruff"
 # Put together here, so that this file does not name one itself.
 REGISTRIES = re.compile(
     r"(?i)\b(?:(?:pypi|debian|npmjs|ubuntu|fedoraproject)[.](?:org|com|net)"
@@ -219,6 +222,22 @@ class TestElements(unittest.TestCase):
             text=True,
         )
         self.assertEqual("", done.stdout + done.stderr)
+
+    def test_python(self) -> None:
+        # Hooks have no suffix to be found by.
+        scripts = [
+            str(path)
+            for path in files()
+            if path.suffix == ".py" or "python" in shebang(path)
+        ]
+        for command in (("check",), ("format", "--check")):
+            done = subprocess.run(
+                [RUFF, *command, "--quiet", *scripts],
+                cwd=ELEMENTS.parent,
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual("", done.stdout + done.stderr)
 
 
 # Set by the engine, by a dependency, or for every element alike.
