@@ -119,12 +119,21 @@ def _chosen(
     asked: Wanted, known: Mapping[str, catalogue.Element]
 ) -> tuple[catalogue.Element, ...]:
     try:
-        return catalogue.resolve(
+        chosen = catalogue.resolve(
             asked.elements, known, skip_base=asked.skip_base
         )
     except catalogue.EngineError as exc:
         facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
         raise exception.BadRequest(exc.message, **facts) from exc
+    if catalogue.NO_IMAGE in [row.name for row in chosen]:
+        raise exception.BadRequest(
+            "these elements make no disk image but a kernel and a ramdisk, "
+            "or other files of their own, and this service publishes disk "
+            "images only; 'dib-image-create' on a builder host makes them",
+            fault="no-disk-image",
+            field="build.elements",
+        )
+    return chosen
 
 
 def _chosen_of_one(

@@ -33,6 +33,9 @@ INSIDE = frozenset(
 )
 
 OPERATING_SYSTEM = "operating-system"
+# An element of this name says that no disk image is to be made: what hooks
+# write beside it is what the build is for.
+NO_IMAGE = "no-final-image"
 DEFAULT_LAYOUT = "block-device-gpt"
 
 

@@ -44,7 +44,8 @@ class Guest:
     """One machine with an image in it, running for as long as the block.
 
     ``larger`` is how many bytes its disk has more than the image; ``sector``
-    is what its disk reads at once, in bytes.
+    is what its disk reads at once, in bytes. ``port`` on this host leads to
+    ``guest_port`` there.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Guest:
         memory_mib: int = 1024,
         firmware: Firmware = "bios",
         sector: int = 512,
+        guest_port: int = 22,
         extra: tuple[str, ...] = (),
     ) -> None:
         self.image = image
@@ -72,6 +74,7 @@ class Guest:
         self.memory_mib = memory_mib
         self.firmware = firmware
         self.sector = sector
+        self.guest_port = guest_port
         self.extra = extra
         self.port = 0
         self._ending = contextlib.ExitStack()
@@ -107,7 +110,7 @@ class Guest:
             said = self.ssh("true")
             if said.returncode == 0:
                 return
-            self._still_alive(f"no ssh yet: {said.stderr.strip()}")
+            self.still_alive(f"no ssh yet: {said.stderr.strip()}")
             time.sleep(2)
 
     def wait_for_console(self, text: str) -> None:
@@ -116,7 +119,7 @@ class Guest:
         :raises GuestError: when that takes too long or the guest ends.
         """
         while text not in self.console_text():
-            self._still_alive(f"{text!r} is not on the console")
+            self.still_alive(f"{text!r} is not on the console")
             time.sleep(1)
 
     def run(self, *command: str, accept: tuple[int, ...] = (0,)) -> str:
@@ -190,7 +193,8 @@ class Guest:
         return overlay
 
     def _command(self, disk: pathlib.Path) -> list[str]:
-        forward = f"hostfwd=tcp:127.0.0.1:{self.port}-{self.address}:22"
+        here, there = f"127.0.0.1:{self.port}", self.address
+        forward = f"hostfwd=tcp:{here}-{there}:{self.guest_port}"
         words = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot",
@@ -215,7 +219,11 @@ class Guest:
         of = ("logical_block_size", "physical_block_size")
         return ",".join(f"{name}={self.sector}" for name in of)
 
-    def _still_alive(self, what: str) -> None:
+    def still_alive(self, what: str) -> None:
+        """Return as long as it may still come to what is waited for.
+
+        :raises GuestError: it has ended, or had its time.
+        """
         if self._process.poll() is not None:
             raise GuestError(f"the guest has ended; {what}\n{self.tail()}")
         if time.monotonic() - self.started > DEADLINE_SECONDS:

@@ -73,6 +73,13 @@ class ResolveTest(testtools.TestCase):
         self.assertEqual("build.architecture", error.facts["field"])
         self.assertIn("x86_64", error.message)
 
+    def test_elements_that_make_no_image(self) -> None:
+        self.builder("a", {"debian": "1", "no-final-image": "2"})
+        error = self.assertRaises(
+            exception.BadRequest, self.resolved, "debian", "no-final-image"
+        )
+        self.assertEqual("no-disk-image", error.facts["fault"])
+
     def builder(
         self,
         name: str,

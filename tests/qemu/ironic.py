@@ -1,0 +1,119 @@
+"""The part of Ironic that a deploy ramdisk's agent speaks to.
+
+    with Ironic() as ironic:
+        ...  # a guest with ipa-api-url={ironic.url} on its kernel's line
+        ironic.wait_for_heartbeat()
+
+It knows one node, whatever the machine's addresses are. The paths and what
+is answered are those of Ironic's API reference, at a version in which the
+agent's own API is without TLS.
+"""
+
+import http.server
+import json
+import queue
+import threading
+from typing import Any, Self
+import urllib.parse
+import uuid
+
+from tests import qemu
+
+VERSION = "1.62"
+TOKEN = "a-token-that-is-32-characters-long"
+HEARTBEAT_SECONDS = 60
+
+
+class Ironic:
+    """An HTTP server on this host, as guests of QEMU's own network see it."""
+
+    def __init__(self) -> None:
+        self.node = str(uuid.uuid4())
+        self.addresses: list[str] = []
+        self._heartbeats: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        server.daemon_threads = True
+        server.ironic = self  # type: ignore[attr-defined]
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where a guest finds it."""
+        return f"http://{qemu.GATEWAY}:{self._server.server_address[1]}"
+
+    def heartbeat(self, seconds: float) -> dict[str, Any]:
+        """What the agent says with its next heartbeat.
+
+        :raises queue.Empty: there was none.
+        """
+        return self._heartbeats.get(timeout=seconds)
+
+    def get(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
+        """The answer to a GET; None for not found."""
+        if path == "/":
+            return {"default_version": {"id": "v1", "version": VERSION}}
+        if path == "/v1/lookup":
+            self.addresses = query.get("addresses", "").split(",")
+            return {
+                "node": {
+                    "uuid": self.node,
+                    "properties": {},
+                    "instance_info": {},
+                    "driver_internal_info": {},
+                },
+                "config": {
+                    "heartbeat_timeout": HEARTBEAT_SECONDS,
+                    "agent_token": TOKEN,
+                    "metrics": {},
+                    "metrics_statsd": {},
+                },
+            }
+        return None
+
+    def post(self, path: str, body: dict[str, Any]) -> int:
+        """The status of the answer to a POST."""
+        if path != f"/v1/heartbeat/{self.node}":
+            return 404
+        if body.get("agent_token") != TOKEN:
+            return 403
+        self._heartbeats.put(body)
+        return 202
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        asked = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(asked.query))
+        answer = self._ironic.get(asked.path, query)
+        self._answer(200 if answer else 404, answer or {})
+
+    def do_POST(self) -> None:
+        size = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(size) or b"{}")
+        self._answer(self._ironic.post(self.path, body), {})
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+    @property
+    def _ironic(self) -> Ironic:
+        found: Ironic = self.server.ironic  # type: ignore[attr-defined]
+        return found
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
