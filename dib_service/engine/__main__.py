@@ -9,8 +9,6 @@ import sys
 
 from dib_service.engine import elements, errors, events, spec, supervisor
 
-DEFAULT_WORKSPACE = Path("/var/tmp")  # noqa: S108 (a directory is made there)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do as the command line says; the exit code."""
@@ -81,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--workspace",
         type=Path,
-        default=DEFAULT_WORKSPACE,
+        default=supervisor.DEFAULT_WORKSPACE,
         help="where a directory for this build is made (%(default)s)",
     )
     build.add_argument(

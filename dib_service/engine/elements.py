@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 import re
 import stat
-import sysconfig
 
-from dib_service.engine import catalogue, errors, spec
+from dib_service.engine import catalogue, errors, installed, spec
 
 # dib-run-parts' rule: a dot in the name, and the hook silently never runs.
 HOOK_NAME = re.compile(r"\A[0-9A-Za-z_-]+\Z")
@@ -202,12 +201,8 @@ def digest(directory: Path) -> str:
 
 def default_path() -> tuple[Path, ...]:
     """Where the elements that came with this package are."""
-    checkout = Path(__file__).resolve().parents[2] / "elements"
-    installed = Path(sysconfig.get_path("data")) / "share/dib-service/elements"
-    for place in (checkout, installed):
-        if place.is_dir():
-            return (place,)
-    return ()
+    place = installed.directory("elements")
+    return (place,) if place else ()
 
 
 def parse_path(text: str) -> tuple[Path, ...]:

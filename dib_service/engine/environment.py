@@ -14,7 +14,7 @@ DIE = '() {  echo "ERROR: $*" 1>&2; exit 1; }'
 
 
 # Places that whoever builds on a machine of their own may choose.
-THEIRS = ("DIB_LOCKFILES", "DIB_PYTHON_EXEC", "HOME")
+THEIRS = ("DIB_LOCKFILES", "HOME")
 
 
 def of_hooks(

@@ -198,6 +198,18 @@ class VerifyFailed(EngineError):
         super().__init__(f"{check}: {problem}; {remedy}", check=check)
 
 
+class NeedsRoot(EngineError):
+    """A build mounts and makes filesystems, which only root may."""
+
+    code = "needs-root"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this needs root: run it as root, or let sudo start programs "
+            "for you without a password"
+        )
+
+
 class ElementPathError(EngineError):
     """A directory that should hold elements does not exist."""
 

@@ -1,99 +1,181 @@
-"""dib-image-create: disk-image-create's command line on this engine.
+"""dib-image-create: disk-image-create's command line on this engine."""
 
-A first, thin form: the options that most calls have.
-"""
-
-import argparse
 from collections.abc import Mapping, Sequence
+import importlib.metadata
 import os
 from pathlib import Path
 import sys
 
-from dib_service.engine import elements, errors, events, spec, supervisor
-
-GIB = 1024**3
-IMAGE_SIZE = "DIB_IMAGE_SIZE"
-
-# What diskimage-builder would see of the caller's environment and an element
-# may be driven by; the rest of it stays out of the image.
-PASSED_ON = ("DIB_", "REG_")
-PASSED_ON_TOO = frozenset(
-    {
-        "ARCH",
-        "FS_TYPE",
-        "ROOT_LABEL",
-        "YUM",
-        "ftp_proxy",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-    }
+from dib_service.engine import (
+    console,
+    elements,
+    errors,
+    installed,
+    spec,
+    supervisor,
+)
+from dib_service.engine.caller import Caller
+from dib_service.engine.command_line import (
+    DROP_IN_PATH,
+    VERSION,
+    CommandLine,
+    usage,
 )
 
+GIB = 1024**3
 
-def main(arguments: Sequence[str] | None = None) -> int:
+# As those who call diskimage-builder's name for it expect.
+RAMDISK = "ramdisk-image-create"
+OURS = "dib-image-create"
+
+# In GiB here and in KiB where hooks read it: another variable.
+IMAGE_SIZE = "DIB_IMAGE_SIZE"
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Do as the command line says; the exit code."""
-    options = _parser().parse_args(arguments)
-    if os.geteuid() != 0:
-        print("dib-image-create: needs root", file=sys.stderr)
-        return 2
-    target = options.output.absolute()
+    return run(OURS, sys.argv[1:] if words is None else words)
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """Do as one of the commands does; the exit code."""
+    return _create(name, words, Caller.present())
+
+
+def of_root(words: Sequence[str]) -> int:
+    """The same behind sudo, for the caller that waits for it."""
+    pid, descriptor, user, group, name, *rest = words
+    caller = Caller.behind(int(pid), int(descriptor), (int(user), int(group)))
+    return _create(name, rest, caller)
+
+
+def _create(name: str, words: Sequence[str], caller: Caller) -> int:
     try:
-        wanted = _spec(options, target.name, os.environ)
-    except errors.SpecError as exc:
-        print(f"dib-image-create: {exc}", file=sys.stderr)
-        return 2
-    return supervisor.run(
-        supervisor.Job(
-            spec=wanted,
-            output_dir=target.parent,
-            workspace=Path(os.environ.get("TMPDIR", "/var/tmp")),  # noqa: S108
-            element_path=(
-                *elements.parse_path(os.environ.get("ELEMENTS_PATH", "")),
-                *elements.default_path(),
-            ),
-            cache_dir=options.image_cache.resolve(),
-            surroundings=os.environ,
-        ),
-        _tell,
+        asked = CommandLine.parse(words, caller.environment)
+        if asked.instead:
+            print(_instead(asked.instead, name))
+            return 0
+        job = _job(asked, caller, ramdisk=name == RAMDISK)
+        _make_places(job, asked.settings)
+        if os.geteuid() != 0:
+            return caller.as_root([name, *words])
+    except (errors.EngineError, OSError) as exc:
+        print(f"{name}: {exc}; see {name} --help", file=sys.stderr)
+        return 1
+    return _build(name, job, asked.settings)
+
+
+def _instead(option: str, name: str) -> str:
+    if option == VERSION:
+        return importlib.metadata.version("dib-service")
+    return (
+        str(installed.directory("drop-in"))
+        if option == DROP_IN_PATH
+        else usage(name)
     )
 
 
-def _spec(
-    options: argparse.Namespace, name: str, environment: Mapping[str, str]
-) -> spec.BuildSpec:
-    """What the options ask for.
+def _build(name: str, job: supervisor.Job, settings: Mapping[str, str]) -> int:
+    # What reads diskimage-builder's log reads stdout; of ours, a program
+    # can read there what was made.
+    ours = name == OURS
+    with console.opened(
+        settings,
+        log=sys.stderr if ours else sys.stdout,
+        paths=sys.stdout if ours else None,
+    ) as told:
+        code = supervisor.run(job, told.tell)
+        return code and (told.exit_code or code)
 
-    :raises errors.SpecError: an option that cannot be.
+
+def _job(
+    asked: CommandLine, caller: Caller, *, ramdisk: bool
+) -> supervisor.Job:
+    """The build that is asked for, and where it takes place.
+
+    :raises errors.SpecError: a setting that cannot be.
     """
-    formats = options.types.split(",")
+    settings = asked.settings
+    home = Path(settings["HOME"])
+    cache = settings.get("DIB_IMAGE_CACHE") or home / ".cache/image-create"
+    locks = settings.get("DIB_LOCKFILES") or home / ".cache/dib/lockfiles"
+    image = Path(settings.get("IMAGE_NAME") or "image").absolute()
+    return supervisor.Job(
+        spec=_spec(asked, image.name, ramdisk=ramdisk),
+        output_dir=image.parent,
+        workspace=_workspace(settings),
+        element_path=(
+            *elements.parse_path(settings.get("ELEMENTS_PATH", "")),
+            *elements.default_path(),
+        ),
+        cache_dir=Path(cache).absolute(),
+        surroundings={**settings, "DIB_LOCKFILES": str(locks)},
+        owner=caller.owner,
+        keep_old=settings.get("OVERWRITE_OLD_IMAGE", "0") == "0",
+    )
+
+
+def _workspace(settings: Mapping[str, str]) -> Path:
+    for name in ("TMPDIR", "TMP_DIR"):
+        if settings.get(name):
+            return Path(settings[name]).absolute()
+    return supervisor.DEFAULT_WORKSPACE
+
+
+def _spec(asked: CommandLine, name: str, *, ramdisk: bool) -> spec.BuildSpec:
+    """What the settings ask for.
+
+    :raises errors.SpecError: one that cannot be.
+    """
+    settings = asked.settings
+    formats = settings.get("IMAGE_TYPES", "qcow2").split(",")
     if len(formats) == 1:
         name = name.removesuffix(f".{formats[0]}")
-    passed_on = {
-        variable: value
-        for variable, value in environment.items()
-        if variable.startswith(PASSED_ON) or variable in PASSED_ON_TOO
-        # In GiB here and in KiB where hooks read it: another variable.
-        if variable != IMAGE_SIZE
-    }
+    chosen = asked.elements
+    if ramdisk:
+        chosen = (settings.get("RAMDISK_ELEMENT") or "ramdisk", *chosen)
+    packages = settings.get("INSTALL_PACKAGES", "").split(",")
     wanted = spec.BuildSpec(
-        elements=tuple(options.elements),
-        formats=tuple(formats),
-        architecture=_architecture(options.arch),
-        environment=passed_on,
-        disk_size=_size(options.image_size, environment),
+        elements=chosen,
+        formats=tuple(dict.fromkeys(formats)),
+        architecture=_architecture(settings.get("ARCH", "")),
+        environment=_environment(settings),
+        disk_size=_size(settings.get(IMAGE_SIZE, "")),
         name=name,
-        skip_base=options.skip_base,
+        skip_base=settings.get("SKIP_BASE") == "1",
+        packages=tuple(filter(None, packages)),
+        ramdisk=ramdisk,
     )
     return spec.BuildSpec.from_dict(wanted.to_dict())
 
 
-def _size(option: float | None, environment: Mapping[str, str]) -> int | None:
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """What of the settings the engine itself may read.
+
+    Hooks have all of them around them anyway.
+    """
+    allowed = {
+        name: value
+        for name, value in settings.items()
+        if name != IMAGE_SIZE and spec.allows(name, value)
+    }
+    # The engine works in a directory of its own.
+    for name, prefix in (
+        ("ACI_MANIFEST", ""),
+        ("DIB_BLOCK_DEVICE_CONFIG", "file://"),
+    ):
+        value = allowed.get(name, "")
+        if value and value.startswith(prefix):
+            path = Path(value.removeprefix(prefix)).absolute()
+            allowed[name] = f"{prefix}{path}"
+    return allowed
+
+
+def _size(text: str) -> int | None:
     try:
-        wanted = option or float(environment.get(IMAGE_SIZE) or 0)
+        return int(float(text or 0) * GIB) or None
     except ValueError as exc:
         raise errors.SpecError(IMAGE_SIZE, "expected a number") from exc
-    return int(wanted * GIB) or None
 
 
 def _architecture(word: str) -> str:
@@ -101,57 +183,21 @@ def _architecture(word: str) -> str:
     for ours, theirs in spec.ARCHITECTURES.items():
         if word == theirs:
             return ours
-    return word
+    return word or os.uname().machine
 
 
-def _tell(event: events.Event) -> None:
-    """Print what a person wants to read of it."""
-    facts = event.facts
-    if event.kind == "line":
-        print(facts["text"], file=sys.stderr)
-    elif event.kind == "phase" and facts["state"] == "start":
-        print(f"== {facts['phase']}", file=sys.stderr)
-    elif event.kind == "artefact":
-        print(facts["path"])
-    elif event.kind == "fault":
-        print(f"ERROR: {facts['message']}", file=sys.stderr)
+def _make_places(job: supervisor.Job, settings: Mapping[str, str]) -> None:
+    """Make what will be there afterwards while it is made as the caller's.
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dib-image-create", description=__doc__
-    )
-    parser.add_argument(
-        "-a", dest="arch", default=os.uname().machine, metavar="ARCH"
-    )
-    parser.add_argument(
-        "-o",
-        dest="output",
-        type=Path,
-        default=Path("image"),
-        metavar="NAME",
-        help="where the image goes; each format has its own suffix",
-    )
-    parser.add_argument(
-        "-t", dest="types", default="qcow2", metavar="FORMAT[,FORMAT]"
-    )
-    parser.add_argument(
-        "-n",
-        dest="skip_base",
-        action="store_true",
-        help="leave the base element out",
-    )
-    parser.add_argument(
-        "--image-size", type=float, metavar="GIB", help="of the whole disk"
-    )
-    parser.add_argument(
-        "--image-cache",
-        type=Path,
-        default=Path("~/.cache/image-create").expanduser(),
-        metavar="DIR",
-    )
-    parser.add_argument("elements", nargs="+", metavar="ELEMENT")
-    return parser
+    :raises OSError: where the caller may not.
+    """
+    locks = Path((job.surroundings or {})["DIB_LOCKFILES"])
+    for place in (job.output_dir, job.cache_dir, locks):
+        if place:
+            place.mkdir(parents=True, exist_ok=True)
+    if settings.get("LOGFILE"):
+        with Path(settings["LOGFILE"]).open("a"):
+            pass
 
 
 if __name__ == "__main__":

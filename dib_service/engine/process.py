@@ -112,6 +112,23 @@ def stream(
         raise errors.CommandError(_texts(words), code, last_lines=lines.last)
 
 
+def foreground(
+    words: Sequence[Word], *, env: Mapping[str, str] | None = None
+) -> int:
+    """The exit code of a program that has our terminal.
+
+    For what speaks to the person who started us, as sudo does; it has our
+    environment, too, unless there is another for it.
+
+    :raises OSError: it could not start.
+    """
+    with subprocess.Popen(words, env=env) as child:
+        while True:
+            # What the person types at the terminal is for the program.
+            with contextlib.suppress(KeyboardInterrupt):
+                return child.wait()
+
+
 def end_rooted(root: Path) -> None:
     """End every process whose root directory lies in ``root``.
 

@@ -161,6 +161,16 @@ def _texts(data: Mapping[str, Any], field: str) -> dict[str, str]:
     return dict(value)
 
 
+def allows(name: str, value: str) -> bool:
+    """Whether a request may set a variable to this."""
+    return (
+        VARIABLE.fullmatch(name) is not None
+        and not FORBIDDEN_VARIABLE.fullmatch(name)
+        and "\0" not in value
+        and len(value) <= LONGEST_VALUE
+    )
+
+
 def _environment(data: Mapping[str, Any]) -> dict[str, str]:
     value = _texts(data, "environment")
     for name, text in value.items():

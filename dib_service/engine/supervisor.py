@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
-import errno
 import json
 import os
 from pathlib import Path
-import shutil
 import signal
 import sys
 import traceback
@@ -15,6 +13,7 @@ from types import FrameType
 
 from dib_service.engine import (
     cgroup,
+    delivery,
     errors,
     events,
     process,
@@ -28,6 +27,9 @@ GRACE_SECONDS = 2.5
 
 # What a caller may act on only once the files are where they say.
 HELD_BACK = frozenset({"artefact", "manifest"})
+
+# Where a build works unless somebody says otherwise: it may be large.
+DEFAULT_WORKSPACE = Path("/var/tmp")  # noqa: S108 (a directory is made there)
 
 Tell = Callable[[events.Event], None]
 
@@ -50,6 +52,8 @@ class Job:
     cache_dir: Path | None = None
     hidden: Sequence[Path] = ()
     surroundings: Mapping[str, str] | None = None
+    owner: tuple[int, int] | None = None
+    keep_old: bool = False
 
     def to_json(self, inside: Path) -> bytes:
         """The job in one line, with the directory that is now its own."""
@@ -97,7 +101,12 @@ def _run(job: Job, relay: "_Relay") -> int:
             relay.copy(inner.output)
             code = inner.wait()
         if code == 0:
-            _deliver(space.path / "out", job.output_dir)
+            delivery.deliver(
+                space.path / "out",
+                job.output_dir,
+                owner=job.owner,
+                keep_old=job.keep_old,
+            )
             relay.release()
     if code not in (0, 1) or (code == 1 and not relay.faulted):
         raise errors.Stopped if inner.stopped else errors.Died(code)
@@ -239,38 +248,6 @@ def _populate(path: Path) -> None:
     temporary = path / "tmp"
     temporary.mkdir()
     temporary.chmod(0o1777)
-
-
-def _deliver(source: Path, target: Path) -> None:
-    """Move what was made to where it was asked for, never half of a file."""
-    for path in sorted(source.iterdir()):
-        partial, final = target / f".{path.name}.part", target / path.name
-        _delete(partial)
-        try:
-            _move(path, partial)
-            if partial.is_dir() or final.is_dir():
-                _delete(final)
-            partial.replace(final)
-        finally:
-            _delete(partial)
-
-
-def _move(path: Path, target: Path) -> None:
-    try:
-        path.rename(target)
-    except OSError as exc:
-        if exc.errno != errno.EXDEV:
-            raise
-        # Another filesystem. An image is mostly holes: they stay holes.
-        process.run(["cp", "--archive", "--sparse=always", "--", path, target])
-        process.run(["sync", "--file-system", target])
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -65,6 +65,23 @@ class WheelTest(unittest.TestCase):
         installed = self.venv / "share/dib-service/elements"
         self.assertEqual(tree(CHECKOUT / "elements"), tree(installed))
 
+    def test_diskimage_builders_commands_need_no_active_environment(
+        self,
+    ) -> None:
+        drop_in = self.venv / "share/dib-service/drop-in"
+        self.assertEqual(
+            f"{drop_in}\n", self.call("dib-image-create", "--drop-in-path")
+        )
+        self.assertEqual(tree(CHECKOUT / "drop-in"), tree(drop_in))
+        for command in drop_in.iterdir():
+            with self.subTest(command.name):
+                said = run(
+                    *(str(command), "--help"),
+                    cwd=self.path,
+                    env={"PATH": "/usr/bin:/bin"},
+                )
+                self.assertIn(f"sage: {command.name} ", said)
+
     def test_openstack_has_the_commands(self) -> None:
         said = self.call("openstack", "image", "build", "create", "--help")
         self.assertIn("--element", said)

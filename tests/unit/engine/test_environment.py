@@ -24,14 +24,12 @@ class Surroundings(unittest.TestCase):
         found = given(
             {
                 "HOME": "/home/me",
-                "DIB_PYTHON_EXEC": "/my/python",
                 "DIB_LOCKFILES": "/my/locks",
                 "NODEPOOL_MIRROR": "http://mirror",
                 "BASH_FUNC_mine%%": "() { true; }",
             }
         )
         self.assertEqual("/home/me", found["HOME"])
-        self.assertEqual("/my/python", found["DIB_PYTHON_EXEC"])
         self.assertEqual("/my/locks", found["DIB_LOCKFILES"])
         self.assertEqual("http://mirror", found["NODEPOOL_MIRROR"])
         self.assertEqual("() { true; }", found["BASH_FUNC_mine%%"])

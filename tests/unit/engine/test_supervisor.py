@@ -2,8 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
-import tempfile
 import unittest
 
 from dib_service.engine import errors, events, supervisor
@@ -73,34 +71,7 @@ class Relay(unittest.TestCase):
         supervisor._Relay(gone).fault(errors.Died(-9))
 
 
-class Delivery(unittest.TestCase):
-    def test_holes_are_kept_on_the_way_to_another_filesystem(self):
-        with (
-            tempfile.TemporaryDirectory(dir="/var/tmp") as here,
-            tempfile.TemporaryDirectory(dir="/dev/shm") as there,
-        ):
-            source, target = Path(here), Path(there)
-            self.assertNotEqual(source.stat().st_dev, target.stat().st_dev)
-            with (source / "image.raw").open("wb") as image:
-                image.write(b"x")
-                image.truncate(64 * 1024**2)
-            (source / "image.d").mkdir()
-            (source / "image.d/manifest").write_text("x")
-            (target / "image.d").mkdir()
-            (target / "image.d/old").write_text("x")
-            supervisor._deliver(source, target)
-            made = (target / "image.raw").stat()
-            self.assertEqual(64 * 1024**2, made.st_size)
-            self.assertLess(made.st_blocks * 512, 1024**2)
-            self.assertEqual(
-                ["manifest"],
-                [path.name for path in (target / "image.d").iterdir()],
-            )
-            self.assertEqual(
-                ["image.d", "image.raw"],
-                sorted(path.name for path in target.iterdir()),
-            )
-
+class Faults(unittest.TestCase):
     def test_no_room_there_is_said(self):
         # As cp says it of a device that is always full.
         said = errors.CommandError(
@@ -109,8 +80,6 @@ class Delivery(unittest.TestCase):
         self.assertTrue(errors.says_full(said))
         self.assertFalse(errors.says_full(errors.CommandError(["cp"], 1)))
 
-
-class Faults(unittest.TestCase):
     def test_no_space_is_the_operators_turn(self):
         fault = errors.of_os(OSError(errno.ENOSPC, "No space", "/x"))
         self.assertEqual("disk-full", fault.to_dict()["code"])
