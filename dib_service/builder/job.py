@@ -211,7 +211,12 @@ class Job:
         made = [event for event in said if event.kind == "artefact"]
         if code or not made:
             raise _death(code, list(engine.last_lines))
-        return [_located(event, place.output) for event in made]
+        return [
+            _located(event, place.output)
+            for event in made
+            # A kernel or ramdisk that a hook left beside it goes nowhere.
+            if event.facts.get("role", "image") == "image"
+        ]
 
     def _command(self, place: Place) -> list[str]:
         words = [*self._host.engine, "build", str(place.spec)]

@@ -18,6 +18,7 @@ from dib_service.engine import (
     mounts,
     nosync,
     output,
+    output_options,
     tidy,
     verify,
 )
@@ -82,6 +83,10 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 wanted.environment,
             )
             tree = _gathered(wanted, chosen, layout, ctx)
+            options = output_options.Options.of(
+                wanted.formats, tree.environment
+            )
+            output_options.check(wanted.formats, options)
 
         _assemble(tree, wanted.packages, ctx)
         release = manifest.os_release(ctx.built)
@@ -99,16 +104,17 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 )
             _finish(tree.exporting(target.environment), target.root)
             with events.phase(ctx.say, "output"):
-                # The image is whole when its disk is put away.
-                held.close()
                 artefacts = output.write_all(
-                    wanted.formats,
-                    target.image,
-                    name=wanted.name,
+                    wanted,
+                    # The image is whole when its disk is put away.
+                    output.Source(target.root, target.image, held.close),
                     output_dir=ctx.made,
+                    options=options,
+                    warn=ctx.warn,
                 )
         with events.phase(ctx.say, "verify"):
             verify.check(artefacts, layout, scratch=ctx.workspace / "image")
+        artefacts = output.import_to_docker(artefacts, options)
 
     _hand_over(
         artefacts,
@@ -181,8 +187,9 @@ def _hand_over(
     ctx: Context,
 ) -> None:
     for artefact in artefacts:
-        final = ctx.output_dir / artefact.path.name
-        ctx.say("artefact", **{**artefact.to_dict(), "path": str(final)})
+        if artefact.role != "other":
+            final = ctx.output_dir / artefact.name
+            ctx.say("artefact", **{**artefact.to_dict(), "path": str(final)})
     ctx.say("manifest", manifest=made)
 
 

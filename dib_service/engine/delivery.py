@@ -1,4 +1,4 @@
-"""Brings what a build made to where it was asked for, as one set."""
+"""Brings what a build made to where it was asked for: all of it, or none."""
 
 from collections.abc import Iterator
 import contextlib
@@ -13,71 +13,57 @@ from dib_service.engine import process
 # What stands beside a file and is only true of that one.
 CHECKSUMS = (".md5", ".sha256", ".sha512")
 
+# Where the files are while they arrive, from when on all of them have, and
+# what they replace.
+ARRIVING, WHOLE, REPLACED = "arriving", "whole", "replaced"
+
+
+def place_in(target: Path) -> Path:
+    """Where files for target wait; this process has one at a time."""
+    return target / f".dib-engine-{os.getpid()}.part"
+
 
 def deliver(
     source: Path,
     target: Path,
     *,
+    place: Path,
     owner: tuple[int, int] | None = None,
     keep_old: bool = False,
 ) -> None:
-    """Move all that is in source to target, never half of a file.
+    """Move all that is in source to target, or, after an error, nothing.
 
-    Nothing gets its name before everything has arrived. ``owner`` is who
-    gets it; with ``keep_old``, a file that has such a name already is
-    renamed, with its checksums, by the time of now.
+    Nothing gets its name before everything has arrived in ``place``, see
+    ``place_in``. ``owner`` is who gets it; with ``keep_old``, a file that
+    has such a name already is renamed, with its checksums, by the time of
+    now.
+
+    :raises errors.CommandError: there was no room for a copy.
+    :raises OSError: as well, or target is not ours to change.
     """
-    names = sorted(path.name for path in source.iterdir())
-    with _arriving(target, names) as partial:
-        for name in names:
-            _move(source / name, partial[name])
-            if owner:
-                _give(partial[name], owner)
-        stamp = datetime.datetime.now().strftime("%Y.%m.%d-%H.%M.%S")
-        for name in names:
-            if partial[name].is_dir() or (target / name).is_dir():
-                _delete(target / name)
-            elif not name.endswith(CHECKSUMS):
-                _make_way(target / name, stamp if keep_old else "")
-        for name in names:
-            partial[name].replace(target / name)
-
-
-@contextlib.contextmanager
-def _arriving(target: Path, names: list[str]) -> Iterator[dict[str, Path]]:
-    """Where each is until it has arrived; gone afterwards."""
-    partial = {name: target / f".{name}.part" for name in names}
-    for path in partial.values():
-        _delete(path)
+    arriving, whole = place / ARRIVING, place / WHOLE
+    shutil.rmtree(place, ignore_errors=True)
+    arriving.mkdir(parents=True)
+    place.chmod(0o700)
     try:
-        yield partial
+        for path in sorted(source.iterdir()):
+            _move(path, arriving / path.name)
+            if owner:
+                _give(arriving / path.name, owner)
+        arriving.rename(whole)
+        _appear(place, target, keep_old)
     finally:
-        for path in partial.values():
-            _delete(path)
+        shutil.rmtree(place)
 
 
-def _make_way(path: Path, stamp: str) -> None:
-    """Rename a file that is there, or delete what would lie of the new.
+def finish(target: Path, *, place: Path, keep_old: bool = False) -> None:
+    """Do what is left of a delivery whose process was killed.
 
-    Its checksums are those of another file from now on.
+    If all files had arrived they appear; if not, none does.
     """
-    checksums = [path.with_name(path.name + kind) for kind in CHECKSUMS]
-    if stamp and path.exists():
-        old = path.with_name(f"{path.stem}-{stamp}{path.suffix}")
-        path.rename(old)
-        for kind, checksum in zip(CHECKSUMS, checksums, strict=True):
-            if checksum.exists():
-                checksum.rename(old.with_name(old.name + kind))
-    else:
-        for checksum in checksums:
-            checksum.unlink(missing_ok=True)
-
-
-def _give(path: Path, owner: tuple[int, int]) -> None:
-    os.chown(path, *owner, follow_symlinks=False)
-    if path.is_dir() and not path.is_symlink():
-        for entry in path.iterdir():
-            _give(entry, owner)
+    if (place / WHOLE).is_dir():
+        _appear(place, target, keep_old)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _move(path: Path, target: Path) -> None:
@@ -91,8 +77,69 @@ def _move(path: Path, target: Path) -> None:
         process.run(["sync", "--file-system", target])
 
 
-def _delete(path: Path) -> None:
+def _give(path: Path, owner: tuple[int, int]) -> None:
+    os.chown(path, *owner, follow_symlinks=False)
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        for entry in path.iterdir():
+            _give(entry, owner)
+
+
+def _appear(place: Path, target: Path, keep_old: bool) -> None:
+    """Give the files their names; take them back if one cannot have its."""
+    replaced = place / REPLACED
+    replaced.mkdir(exist_ok=True)
+    stamp = datetime.datetime.now().strftime("%Y.%m.%d-%H.%M.%S")
+    arrived = sorted((place / WHOLE).iterdir())
+    with contextlib.ExitStack() as undo:
+        for path in arrived:
+            if path.suffix not in CHECKSUMS:
+                for old, new in _in_the_way(
+                    target / path.name,
+                    replaced,
+                    stamp if keep_old and not path.is_dir() else "",
+                ):
+                    _set_aside(old, new)
+                    undo.callback(new.rename, old)
+        for path in arrived:
+            final = target / path.name
+            path.rename(final)
+            undo.callback(final.rename, path)
+        _to_disk(target)
+        undo.pop_all()
+
+
+def _in_the_way(
+    path: Path, replaced: Path, stamp: str
+) -> Iterator[tuple[Path, Path]]:
+    """What is there already, and where it goes.
+
+    Its checksums go with it: they are those of another file from now on.
+    """
+    for kind in ("", *CHECKSUMS):
+        old = path.with_name(path.name + kind)
+        if not os.path.lexists(old):
+            continue
+        if stamp and not path.is_dir():
+            name = f"{path.stem}-{stamp}{path.suffix}{kind}"
+            yield old, old.with_name(name)
+        else:
+            yield old, replaced / old.name
+
+
+def _set_aside(old: Path, new: Path) -> None:
+    if new.parent != old.parent and not old.is_dir():
+        # Another name for it: nobody who looks for the first misses it.
+        with contextlib.suppress(OSError):
+            os.link(old, new, follow_symlinks=False)
+            if old.suffix in CHECKSUMS:
+                old.unlink()
+            return
+    old.rename(new)
+
+
+def _to_disk(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -315,6 +315,20 @@ class ImageFull(EngineError):
         )
 
 
+class MissingTool(EngineError):
+    """This host lacks a program that a format is made with."""
+
+    code = "missing-tool"
+
+    def __init__(self, wanted: str, tool: str, package: str) -> None:
+        super().__init__(
+            f"the format {wanted} is made with '{tool}', which is not on "
+            f"this host; it is in the package {package}",
+            format=wanted,
+            tool=tool,
+        )
+
+
 class DiskFull(EngineError):
     """The builder host has no room left for the build."""
 

@@ -13,7 +13,8 @@ from typing import Any, Self
 #   hook       phase, element, hook, state=start|end, seconds, exit_code
 #   line       text: one line of output, without its newline; phase,
 #              element, hook where one said it
-#   artefact   format, path, size, virtual_size, sha512
+#   artefact   role=image|kernel|ramdisk, format, name, path, size,
+#              virtual_size, sha256, sha512 and perhaps md5
 #   manifest   manifest: see engine.manifest
 #   fault      code, turn, message and the facts of engine.errors; for a hook:
 #              element, phase, hook, exit_code, last_lines

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from dib_service.engine import blockdevice, elements, output
-from dib_service.engine.spec import BuildSpec
+from dib_service.engine.spec import DISKS, BuildSpec
 
 VERSION = 1
 
@@ -18,7 +18,15 @@ def of(
     release: dict[str, str],
     artefacts: Sequence[output.Artefact],
 ) -> dict[str, Any]:
-    """The manifest, in its JSON form."""
+    """The manifest, in its JSON form.
+
+    ``virtual_size`` is that of the disk; 0 where none was asked for.
+    """
+    sizes = [
+        artefact.virtual_size
+        for artefact in artefacts
+        if artefact.format in DISKS
+    ]
     return {
         "version": VERSION,
         "name": wanted.name,
@@ -31,9 +39,9 @@ def of(
         "layout": layout.kind,
         "root_label": layout.root.label,
         "root_fstype": layout.root.type,
-        "virtual_size": artefacts[0].virtual_size,
+        "virtual_size": max(sizes, default=0),
         "artefacts": [
-            {**artefact.to_dict(), "path": artefact.path.name}
+            {**artefact.to_dict(), "path": artefact.name}
             for artefact in artefacts
         ],
     }

@@ -1,68 +1,147 @@
-"""Makes of one raw image the files that were asked for, all or none."""
+"""Makes the files that were asked for, all of them or none.
 
-from collections.abc import Iterator, Sequence
+There are two kinds: disks, made of the raw image, and archives, made of the
+tree while it is mounted in that image. What hooks wrote beside them, a
+kernel and a ramdisk perhaps, belongs to the same set.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 from pathlib import Path
 import shutil
-from typing import Any
+from typing import Any, Literal
 
-from dib_service.engine import process
+from dib_service.engine import output_archive, output_disk
+from dib_service.engine.output_options import Options
+from dib_service.engine.spec import ARCHIVES, DISKS, BuildSpec
 
-# zstd is five times as fast as zlib and a little smaller. It is one of the
-# feature bits that oslo.utils' format inspector accepts, so Glance, Nova and
-# Ironic take it; qemu reads it since 5.1. Threads beside each other, but
-# writing in order (no -W): equal bytes from equal input.
-QCOW2_OPTIONS = "compression_type=zstd"
-THREADS = "16"
+# A file only until it is in another program's store.
+DOCKER = "docker"
 
-PIECE = 1024 * 1024
+Role = Literal["image", "kernel", "ramdisk", "other"]
+
+# What elements that take a kernel out of the tree call it: baremetal the
+# first of each pair, ramdisk and ironic-python-agent-ramdisk the second.
+ROLES: Mapping[str, Role] = {
+    ".vmlinuz": "kernel",
+    ".kernel": "kernel",
+    ".initrd": "ramdisk",
+    ".initramfs": "ramdisk",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
-    """One finished file; sizes are in bytes, digests in hexadecimal."""
+    """One finished file; sizes are in bytes, digests in hexadecimal.
+
+    ``name`` is its path below the directory of the set. ``role`` says what
+    it is for: ``image``, what was asked for; ``kernel``, ``ramdisk`` and
+    ``other``, what hooks wrote beside it. ``virtual_size`` is that of the
+    disk which the file is; of what is no disk, its own. ``digests`` are by
+    the names of their kinds.
+    """
 
     format: str
+    role: Role
+    name: str
     path: Path
     size: int
     virtual_size: int
-    sha512: str
-    sha256: str
+    digests: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """The form in which it stands in events and manifests."""
-        return {**dataclasses.asdict(self), "path": str(self.path)}
+        facts = dataclasses.asdict(self)
+        return {**facts, "path": str(self.path), **facts.pop("digests")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What the files are made of.
+
+    ``root`` is the tree, mounted from the disk ``image``; that is whole once
+    ``put_away`` was called.
+    """
+
+    root: Path
+    image: Path
+    put_away: Callable[[], None] = lambda: None
 
 
 def write_all(
-    formats: Sequence[str], image: Path, *, name: str, output_dir: Path
+    wanted: BuildSpec,
+    source: Source,
+    *,
+    output_dir: Path,
+    options: Options,
+    warn: Callable[[str], None],
 ) -> tuple[Artefact, ...]:
-    """The image in each of the formats, with a file for each checksum.
+    """The set: each of the formats, and what hooks left in ``output_dir``.
 
-    They get their names when all of them are there; until then, and after
-    an error, ``output_dir`` holds none of them. The raw image itself is
-    moved if it is asked for, so ``image`` may be gone afterwards.
+    The files get their names when all of them are there; until then, and
+    after an error, ``output_dir`` holds none of them. Beside each image,
+    kernel and ramdisk there is a file for each of its checksums. The raw
+    image itself is moved if it is asked for.
 
     :raises errors.CommandError: a conversion failed.
     :raises OSError: no room, or a name that is taken by a directory.
     """
-    # What reads the image comes first: it is moved for raw.
-    formats = sorted(dict.fromkeys(formats), key=lambda f: f == "raw")
+    sides = _beside(output_dir)
     with _unfinished(output_dir) as place:
-        made = [
-            _made(wanted, image, place / f"{name}.{wanted}")
-            for wanted in formats
-        ]
-        for path in sorted(place.iterdir()):
-            path.rename(output_dir / path.name)
-    _to_disk(output_dir)
+        files = {
+            each: place / wanted.file_name(each) for each in wanted.formats
+        }
+        for each in filter(files.__contains__, ARCHIVES):
+            output_archive.write(each, source.root, files[each], options, warn)
+        source.put_away()
+        virtual_size = 0
+        # What reads the image comes first: it is moved for raw.
+        for each in filter(files.__contains__, reversed(DISKS)):
+            virtual_size = virtual_size or source.image.stat().st_size
+            output_disk.write(each, source.image, files[each], options)
+        artefacts = _digested(
+            [
+                *(_image(*each, virtual_size) for each in files.items()),
+                *(_side(path, output_dir) for path in sides),
+            ],
+            options.checksums,
+        )
+        for artefact in artefacts:
+            if artefact.role != "other" and artefact.format != DOCKER:
+                _write_checksums(artefact, place)
+        _name(place, output_dir)
     return tuple(
-        dataclasses.replace(artefact, path=output_dir / artefact.path.name)
-        for artefact in made
+        dataclasses.replace(artefact, path=output_dir / artefact.name)
+        for artefact in artefacts
+    )
+
+
+def import_to_docker(
+    artefacts: Sequence[Artefact], options: Options
+) -> tuple[Artefact, ...]:
+    """Hand what is for docker to it; the artefacts that are files.
+
+    The last thing to do: nothing of ours takes it back.
+
+    :raises errors.CommandError: docker did not take it.
+    """
+    for artefact in artefacts:
+        if artefact.format == DOCKER:
+            output_archive.import_to_docker(artefact.path, options)
+            artefact.path.unlink()
+    return tuple(each for each in artefacts if each.format != DOCKER)
+
+
+def _beside(directory: Path) -> list[Path]:
+    """The files in a directory and below."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not path.is_symlink()
     )
 
 
@@ -79,59 +158,77 @@ def _unfinished(output_dir: Path) -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-def _made(wanted: str, image: Path, path: Path) -> Artefact:
-    virtual_size = image.stat().st_size
-    if wanted == "raw":
-        _move(image, path)
-    else:
-        _convert(image, path, wanted)
+def _image(wanted: str, path: Path, virtual_size: int) -> Artefact:
     path.chmod(0o644)
-    digests = _digests(path)
-    for kind, digest in digests.items():
-        beside = path.with_name(f"{path.name}.{kind}")
-        # The form that sha256sum --check reads.
-        beside.write_text(f"{digest}  {path.name}\n", encoding="ascii")
-        _to_disk(beside)
-    _to_disk(path)
+    size = path.stat().st_size
     return Artefact(
         format=wanted,
+        role="image",
+        name=path.name,
         path=path,
-        size=path.stat().st_size,
-        virtual_size=virtual_size,
-        **digests,
+        size=size,
+        virtual_size=virtual_size if wanted in DISKS else size,
+        digests={},
     )
 
 
-def _convert(image: Path, path: Path, wanted: str) -> None:
-    options = []
-    if wanted == "qcow2":
-        options = ["-c", "-o", QCOW2_OPTIONS, "-m", THREADS]
-    process.run(
-        [
-            *("qemu-img", "convert", "-f", "raw", "-O", wanted),
-            *options,
-            image,
-            path,
+def _side(path: Path, output_dir: Path) -> Artefact:
+    size = path.stat().st_size
+    role: Role = "other"
+    if path.parent == output_dir:
+        role = ROLES.get(path.suffix, role)
+    return Artefact(
+        format=path.suffix.lstrip("."),
+        role=role,
+        name=str(path.relative_to(output_dir)),
+        path=path,
+        size=size,
+        virtual_size=size,
+        digests={},
+    )
+
+
+def _digested(
+    artefacts: Sequence[Artefact], kinds: Sequence[str]
+) -> list[Artefact]:
+    """The artefacts with their digests, worked out beside each other."""
+    # hashlib lets other threads run; each reads what is still in memory.
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = [
+            {kind: pool.submit(_digest, each.path, kind) for kind in kinds}
+            for each in artefacts
         ]
-    )
+        return [
+            dataclasses.replace(
+                artefact,
+                digests={kind: job.result() for kind, job in jobs.items()},
+            )
+            for artefact, jobs in zip(artefacts, found, strict=True)
+        ]
 
 
-def _move(image: Path, path: Path) -> None:
-    try:
-        image.rename(path)
-    except OSError:
-        # Another filesystem: copy, and keep the holes.
-        process.run(["cp", "--sparse=always", "--reflink=auto", image, path])
-        image.unlink()
-
-
-def _digests(path: Path) -> dict[str, str]:
-    found = {"sha512": hashlib.sha512(), "sha256": hashlib.sha256()}
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            for digest in found.values():
-                digest.update(piece)
-    return {kind: digest.hexdigest() for kind, digest in found.items()}
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(kind, usedforsecurity=False)
+        ).hexdigest()
+
+
+def _write_checksums(artefact: Artefact, place: Path) -> None:
+    for kind, digest in artefact.digests.items():
+        # The form that sha256sum --check reads.
+        (place / f"{artefact.name}.{kind}").write_text(
+            f"{digest}  {artefact.name}\n", encoding="ascii"
+        )
+
+
+def _name(place: Path, output_dir: Path) -> None:
+    """Give the files their names, once all of them are on the disk."""
+    for path in place.iterdir():
+        _to_disk(path)
+    for path in sorted(place.iterdir()):
+        path.rename(output_dir / path.name)
+    _to_disk(output_dir)
 
 
 def _to_disk(path: Path) -> None:
@@ -141,14 +238,3 @@ def _to_disk(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def described(path: Path, wanted: str | None = None) -> dict[str, Any]:
-    """What ``qemu-img info`` says of a file.
-
-    :raises errors.CommandError: it cannot be read as ``wanted``.
-    """
-    options = ["-f", wanted] if wanted else []
-    text = process.run(["qemu-img", "info", "--output=json", *options, path])
-    found: dict[str, Any] = json.loads(text)
-    return found

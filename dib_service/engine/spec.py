@@ -16,7 +16,12 @@ VERSION = 1
 # diskimage-builder's elements expect for each.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
-FORMATS = ("raw", "qcow2")
+# Made of the whole disk, and of the tree that is in it. Each is named as
+# its format is, but for squashfs: diskimage-builder cuts that name short.
+DISKS = ("raw", "qcow2", "vmdk", "vdi", "vpc", "vhd", "vhdx")
+ARCHIVES = ("tar", "tgz", "squashfs", "aci", "docker")
+FORMATS = (*DISKS, *ARCHIVES)
+SUFFIXES = {"squashfs": "squash"}
 
 ELEMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
@@ -103,6 +108,10 @@ class BuildSpec:
             **({"ramdisk": True} if self.ramdisk else {}),
             **({"digests": dict(self.digests)} if self.digests else {}),
         }
+
+    def file_name(self, wanted: str) -> str:
+        """What the image is called in one of its formats."""
+        return f"{self.name}.{SUFFIXES.get(wanted, wanted)}"
 
     def _check(self) -> None:
         _check_names("elements", self.elements, ELEMENT_NAME)

@@ -90,10 +90,18 @@ def _run(job: Job, relay: "_Relay") -> int:
     job.output_dir.mkdir(parents=True, exist_ok=True)
     if job.cache_dir:
         job.cache_dir.mkdir(parents=True, exist_ok=True)
-    with (
-        cgroup.group() as group,
-        workspace.workspace(job.workspace, also=group.end) as space,
-    ):
+    arriving = delivery.place_in(job.output_dir)
+    with cgroup.group() as group, contextlib.ExitStack() as stack:
+
+        def end() -> None:
+            group.end()
+            delivery.finish(
+                job.output_dir, place=arriving, keep_old=job.keep_old
+            )
+
+        space = stack.enter_context(
+            workspace.workspace(job.workspace, also=end)
+        )
         _populate(space.path)
         inner = _Inner(job.to_json(space.path), group)
         space.depends_on(inner.pid)
@@ -104,6 +112,7 @@ def _run(job: Job, relay: "_Relay") -> int:
             delivery.deliver(
                 space.path / "out",
                 job.output_dir,
+                place=arriving,
                 owner=job.owner,
                 keep_old=job.keep_old,
             )

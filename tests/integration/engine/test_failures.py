@@ -68,7 +68,7 @@ class Failures(tiny.TinyBuild):
         self.assert_fault(built, "element-not-found", "caller")
 
     def test_a_wrong_spec(self):
-        built = self.build(formats=["vmdk"])
+        built = self.build(formats=["qcow3"])
         self.assert_fault(built, "spec", "caller")
 
     def test_a_variable_that_may_not_be_set(self):

@@ -1,16 +1,21 @@
 """Finished files: they appear together, small, and with true checksums."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 import tempfile
 import unittest
+from unittest import mock
 
 from oslo_utils.imageutils import format_inspector
 
-from dib_service.engine import errors, output
+from dib_service.engine import errors, mounts, output, process, spec
+from dib_service.engine.output_options import Options
 from tests.integration.engine import images
 
 MiB = 1024 * 1024
+OPTIONS = Options()
 
 
 class Outputs(unittest.TestCase):
@@ -27,8 +32,15 @@ class Outputs(unittest.TestCase):
         self.out = self.path / "out"
 
     def written(self, *formats):
+        return self.written_to(self.out, *formats)
+
+    def written_to(self, directory, *formats, options=OPTIONS):
         return output.write_all(
-            formats, self.image, name="web", output_dir=self.out
+            spec.BuildSpec(("x",), formats, name="web"),
+            output.Source(self.path, self.image),
+            output_dir=directory,
+            options=options,
+            warn=self.fail,
         )
 
     def test_each_format_with_its_checksums(self):
@@ -49,7 +61,7 @@ class Outputs(unittest.TestCase):
             self.assertEqual(artefact.path.stat().st_size, artefact.size)
             for kind in ("sha256", "sha512"):
                 said = images.run(f"{kind}sum", artefact.path).split()[0]
-                self.assertEqual(said, getattr(artefact, kind))
+                self.assertEqual(said, artefact.digests[kind])
                 images.run(
                     *(f"{kind}sum", "--check", f"{artefact.path}.{kind}"),
                     cwd=self.out,
@@ -65,11 +77,8 @@ class Outputs(unittest.TestCase):
         [qcow2] = self.written("qcow2")
         self.assertLess(qcow2.size, 2 * MiB)
         images.run("qemu-img", "compare", self.image, qcow2.path)
-        again = self.path / "again"
-        [repeated] = output.write_all(
-            ["qcow2"], self.image, name="web", output_dir=again
-        )
-        self.assertEqual(qcow2.sha512, repeated.sha512)
+        [repeated] = self.written_to(self.path / "again", "qcow2")
+        self.assertEqual(qcow2.digests, repeated.digests)
 
     def test_a_qcow2_is_one_that_glance_takes(self):
         [qcow2] = self.written("qcow2")
@@ -79,10 +88,114 @@ class Outputs(unittest.TestCase):
         found.safety_check()
 
     def test_one_that_fails_leaves_none(self):
-        with self.assertRaises(errors.CommandError):
-            self.written("qcow2", "no-such-format")
+        # Between others: vdi is there already, qcow2 and raw would follow.
+        wrong = Options(qemu_img={"vmdk": {"subformat": "none"}})
+        with self.assertRaises(errors.CommandError) as caught:
+            self.written_to(
+                self.out, "raw", "qcow2", "vmdk", "vdi", options=wrong
+            )
+        self.assertIn("-O vmdk", str(caught.exception))
         self.assertEqual([], list(self.out.iterdir()))
         self.assertTrue(self.image.exists())
+
+    def test_a_full_disk_leaves_none(self):
+        with mounts.mounted("tmpfs", self.out, "-t", "tmpfs", "-o", "size=6m"):
+            # It has room for one and a half.
+            with self.assertRaises(errors.CommandError) as caught:
+                self.written("vdi", "qcow2")
+            self.assertTrue(errors.says_full(caught.exception))
+            self.assertEqual([], list(self.out.iterdir()))
+
+    def test_docker_takes_a_tar_and_leaves_no_file(self):
+        docker = self.docker(
+            'tar -tf "$2" > "$0.said"; echo "$3" >> "$0.said"'
+        )
+        options = Options(docker_target="web:1")
+        made = self.written_to(self.out, "docker", "tar", options=options)
+        self.assertFalse(Path(f"{docker}.said").exists())
+        [tar] = output.import_to_docker(made, options)
+        said = Path(f"{docker}.said").read_text().splitlines()
+        self.assertIn("./image0.raw", said)
+        self.assertEqual("web:1", said[-1])
+        self.assertEqual("tar", tar.format)
+        self.assertEqual(
+            ["web.tar", "web.tar.sha256", "web.tar.sha512"],
+            sorted(path.name for path in self.out.iterdir()),
+        )
+
+    def test_what_docker_says_is_heard(self):
+        self.docker("echo no daemon >&2; exit 3")
+        made = self.written("docker")
+        with self.assertRaisesRegex(errors.CommandError, "no daemon"):
+            output.import_to_docker(made, OPTIONS)
+
+    def docker(self, text):
+        """A program of that name, first on our PATH."""
+        programs = self.path / "programs"
+        programs.mkdir()
+        docker = programs / "docker"
+        docker.write_text(f"#!/bin/bash\n{text}\n")
+        docker.chmod(0o755)
+        path = f"{programs}:{process.BASE_ENV['PATH']}"
+        patched = mock.patch.dict(process.BASE_ENV, PATH=path)
+        patched.start()
+        self.addCleanup(patched.stop)
+        return docker
+
+    def test_what_hooks_left_beside_belongs_to_the_set(self):
+        self.out.mkdir()
+        for name, text in (("web.vmlinuz", "kernel"), ("web.initrd", "disk")):
+            (self.out / name).write_text(text)
+        manifests = self.out / "web.d/dib-manifests"
+        manifests.mkdir(parents=True)
+        (manifests / "dib_arguments").write_text("-n\n")
+        found = {each.name: each for each in self.written("qcow2")}
+        self.assertEqual(
+            {
+                "web.qcow2": "image",
+                "web.vmlinuz": "kernel",
+                "web.initrd": "ramdisk",
+                "web.d/dib-manifests/dib_arguments": "other",
+            },
+            {name: each.role for name, each in found.items()},
+        )
+        self.assertEqual(
+            hashlib.sha256(b"kernel").hexdigest(),
+            found["web.vmlinuz"].digests["sha256"],
+        )
+        self.assertEqual(
+            [
+                f"web.{name}{suffix}"
+                for name in ("d", "initrd", "qcow2", "vmlinuz")
+                for suffix in ("", ".sha256", ".sha512")
+                if name != "d" or not suffix
+            ],
+            sorted(path.name for path in self.out.iterdir()),
+        )
+
+    def test_md5_is_there_for_who_asks(self):
+        asked = Options.of(["qcow2"], {"DIB_CHECKSUM": "1"})
+        self.written_to(self.out, "qcow2", options=asked)
+        images.run("md5sum", "--check", "web.qcow2.md5", cwd=self.out)
+
+    def test_a_qcow2_as_its_options_say(self):
+        def made(**environment):
+            [qcow2] = self.written_to(
+                Path(tempfile.mkdtemp(dir=self.path)),
+                "qcow2",
+                options=Options.of(["qcow2"], environment),
+            )
+            said = images.run("qemu-img", "info", "--output=json", qcow2.path)
+            return qcow2.size, json.loads(said)["format-specific"]["data"]
+
+        small, data = made()
+        self.assertEqual("zstd", data["compression-type"])
+        _, data = made(QEMU_IMG_OPTIONS="compat=0.10")
+        self.assertEqual("0.10", data["compat"])
+        _, data = made(QEMU_IMG_OPTIONS="compression_type=zlib")
+        self.assertEqual("zlib", data["compression-type"])
+        large, data = made(COMPRESS_IMAGE="")
+        self.assertGreater(large, 2 * small)
 
     def test_what_was_there_is_replaced(self):
         self.written("qcow2")

@@ -6,7 +6,8 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import errors, output, verify, verify_image
+from dib_service.engine import errors, output, spec, verify, verify_image
+from dib_service.engine.output_options import Options
 from tests.integration.engine import images
 
 MiB = 1024 * 1024
@@ -170,11 +171,15 @@ class Files(Verified):
     kinds = (None,)
 
     def written(self, *formats):
+        return self.written_of(self.copied(None), *formats)
+
+    def written_of(self, image, *formats):
         return output.write_all(
-            formats,
-            self.copied(None),
-            name="image",
+            spec.BuildSpec(("x",), formats),
+            output.Source(self.path, image),
             output_dir=self.path / "out",
+            options=Options(),
+            warn=self.fail,
         )
 
     def check(self, *artefacts):
@@ -236,7 +241,5 @@ class Files(Verified):
     def test_what_is_in_a_qcow2_is_looked_at(self):
         image = self.copied(None)
         images.run("tune2fs", "-L", "other", image)
-        artefacts = output.write_all(
-            ["qcow2"], image, name="image", output_dir=self.path / "out"
-        )
+        artefacts = self.written_of(image, "qcow2")
         self.assert_refused("root-label", *artefacts)

@@ -1,5 +1,6 @@
 """What a build made comes whole, and by its name."""
 
+import errno
 import os
 from pathlib import Path
 import re
@@ -23,6 +24,14 @@ class Delivery(unittest.TestCase):
         for name, text in files.items():
             (place / name.replace("_", ".")).write_text(text)
 
+    def deliver(self, **options):
+        delivery.deliver(
+            self.source,
+            self.target,
+            place=delivery.place_in(self.target),
+            **options,
+        )
+
     def there(self):
         return {
             re.sub(r"-[\d.]+-[\d.]+\d", "-TIME", path.name): path.read_text()
@@ -33,7 +42,7 @@ class Delivery(unittest.TestCase):
     def test_what_was_there_is_replaced(self):
         self.made(self.target, a_raw="old", a_raw_md5="old", other="stays")
         self.made(self.source, a_raw="new", a_raw_sha256="sum")
-        delivery.deliver(self.source, self.target)
+        self.deliver()
         # A sum of the old one would lie of the new.
         self.assertEqual(
             {"a.raw": "new", "a.raw.sha256": "sum", "other": "stays"},
@@ -43,7 +52,7 @@ class Delivery(unittest.TestCase):
     def test_what_was_there_is_renamed_with_its_checksums(self):
         self.made(self.target, a_raw="old", a_raw_md5="o", a_raw_sha256="s")
         self.made(self.source, a_raw="new", a_raw_sha256="sum")
-        delivery.deliver(self.source, self.target, keep_old=True)
+        self.deliver(keep_old=True)
         self.assertEqual(
             {
                 "a.raw": "new",
@@ -59,7 +68,7 @@ class Delivery(unittest.TestCase):
         (self.target / "a.d").mkdir()
         (self.target / "a.d/old").touch()
         (self.source / "a.d").mkdir()
-        delivery.deliver(self.source, self.target, keep_old=True)
+        self.deliver(keep_old=True)
         self.assertEqual([], list((self.target / "a.d").iterdir()))
 
     def test_nothing_changes_before_everything_has_come(self):
@@ -76,8 +85,76 @@ class Delivery(unittest.TestCase):
             mock.patch.object(delivery, "_move", failing),
             self.assertRaises(OSError),
         ):
-            delivery.deliver(self.source, self.target, keep_old=True)
+            self.deliver(keep_old=True)
         self.assertEqual({"a.raw": "old"}, self.there())
+
+    def test_one_that_cannot_have_its_name_takes_all_back(self):
+        self.made(
+            self.target, a_raw="old", a_raw_md5="old", b_raw="old", z="stays"
+        )
+        (self.target / "c.d").mkdir()
+        (self.target / "c.d/old").touch()
+        before = self.everything()
+        for keep_old in (False, True):
+            for name in ("a.raw", "a.raw.sha256", "b.raw", "c.d"):
+                with self.subTest(name, keep_old=keep_old):
+                    self.made(
+                        self.source, a_raw="1", a_raw_sha256="2", b_raw="3"
+                    )
+                    (self.source / "c.d").mkdir()
+                    with self.failing_at(name), self.assertRaises(OSError):
+                        self.deliver(keep_old=keep_old)
+                    self.assertEqual(before, self.everything())
+                    self.assertEqual([], list(self.source.iterdir()))
+
+    def everything(self):
+        """What is in the target, to the inode."""
+        return {
+            str(path.relative_to(self.target)): path.stat().st_ino
+            for path in self.target.rglob("*")
+        }
+
+    def failing_at(self, name):
+        rename = Path.rename
+
+        def failing(path, to):
+            if path.parent.name == delivery.WHOLE and path.name == name:
+                raise OSError(errno.EIO, "that disk again")
+            return rename(path, to)
+
+        return mock.patch.object(Path, "rename", failing)
+
+    def test_one_that_is_killed_before_all_have_come_leaves_nothing(self):
+        self.made(self.target, a_raw="old")
+        place = delivery.place_in(self.target)
+        self.made(self.source, a_raw="new")
+        place.mkdir()
+        self.source.rename(place / delivery.ARRIVING)
+        delivery.finish(self.target, place=place)
+        self.assertEqual({"a.raw"}, set(self.everything()))
+        self.assertEqual({"a.raw": "old"}, self.there())
+
+    def test_one_that_is_killed_while_they_appear_is_finished(self):
+        self.made(self.target, a_raw="new", b_raw="old")
+        place = delivery.place_in(self.target)
+        self.made(self.source, a_raw_sha256="sum", b_raw="new")
+        place.mkdir()
+        self.source.rename(place / delivery.WHOLE)
+        delivery.finish(self.target, place=place, keep_old=True)
+        self.assertEqual(
+            {
+                "a.raw": "new",
+                "a.raw.sha256": "sum",
+                "b-TIME.raw": "old",
+                "b.raw": "new",
+            },
+            self.there(),
+        )
+        self.assertFalse(place.exists())
+
+    def test_there_may_be_nothing_to_finish(self):
+        delivery.finish(self.target, place=delivery.place_in(self.target))
+        self.assertEqual({}, self.everything())
 
     def test_it_is_given_to_its_owner(self):
         self.made(self.source, a_raw="new")
@@ -87,9 +164,9 @@ class Delivery(unittest.TestCase):
         with mock.patch.object(
             os, "chown", lambda path, *ids, **how: given.append((path, how))
         ):
-            delivery.deliver(self.source, self.target, owner=(7, 8))
+            self.deliver(owner=(7, 8))
         self.assertEqual(
-            {".a.raw.part", ".a.d.part", "link"},
+            {"a.raw", "a.d", "link"},
             {path.name for path, _ in given},
         )
         self.assertEqual(
@@ -110,7 +187,7 @@ class Delivery(unittest.TestCase):
             (source / "image.d/manifest").write_text("x")
             (target / "image.d").mkdir()
             (target / "image.d/old").write_text("x")
-            delivery.deliver(source, target)
+            delivery.deliver(source, target, place=target / ".part")
             made = (target / "image.raw").stat()
             self.assertEqual(64 * 1024**2, made.st_size)
             self.assertLess(made.st_blocks * 512, 1024**2)

@@ -39,7 +39,7 @@ class Spec(unittest.TestCase):
             ("elements", ["-x"]),
             ("elements", [1]),
             ("formats", []),
-            ("formats", ["vmdk"]),
+            ("formats", ["qcow3"]),
             ("architecture", "m68k"),
             ("environment", ["A=b"]),
             ("environment", {"A": 1}),
