@@ -186,8 +186,7 @@ def _check_room(directory: Path, usage: Mapping[str, Usage]) -> None:
 
 def write_fstab(tree: Path, layout: Layout) -> None:
     """Replace the tree's /etc/fstab by what the layout says."""
-    lines = ["# Filesystems are found by label; see fstab(5).\n"]
-    lines += [
+    lines = [
         f"LABEL={v.label} {v.mount_point if v.type != 'swap' else 'none'} "
         f"{v.type} {v.fstab.options} {v.fstab.dump} {v.fstab.passno}\n"
         for v in layout.volumes

@@ -275,7 +275,7 @@ class WholeDisks(Disks):
             ["LABEL=cloudimg-rootfs / ext4 defaults 0 1",
              "LABEL=log /var/log ext4 defaults 0 2",
              "LABEL=swap none swap sw 0 0"],
-            fstab.splitlines()[1:],
+            fstab.splitlines(),
         )  # fmt: skip
         root, log, _swap = verify_image.partition_table(
             target.image, 512
