@@ -22,6 +22,7 @@ from dib_service.engine import (
     tidy,
     verify,
 )
+from dib_service.engine.catalogue import NO_IMAGE
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 
 # A filesystem with less than this is full, whatever it was that failed.
@@ -83,6 +84,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 wanted.environment,
             )
             tree = _gathered(wanted, chosen, layout, ctx)
+            wanted = _as_elements_say(wanted, chosen)
             options = output_options.Options.of(
                 wanted.formats, tree.environment
             )
@@ -112,6 +114,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                     options=options,
                     warn=ctx.warn,
                 )
+                _check_made(artefacts, ctx.made)
         with events.phase(ctx.say, "verify"):
             verify.check(artefacts, layout, scratch=ctx.workspace / "image")
         artefacts = output.import_to_docker(artefacts, options)
@@ -121,6 +124,18 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
         manifest.of(wanted, chosen, layout, release, artefacts),
         ctx,
     )
+
+
+def _as_elements_say(
+    wanted: BuildSpec, chosen: Sequence[elements.Found]
+) -> BuildSpec:
+    """Without its formats where no disk image is to be made.
+
+    There is a disk all the same: hooks count on the one they run in.
+    """
+    if wanted.ramdisk or NO_IMAGE in [found.name for found in chosen]:
+        return dataclasses.replace(wanted, formats=())
+    return wanted
 
 
 def _gathered(
@@ -179,6 +194,15 @@ def _finish(tree: hooks.Tree, root: Path) -> None:
             raise errors.ImageFull(exc) from exc
         raise
     tidy.forget_the_build(root)
+
+
+def _check_made(artefacts: Sequence[output.Artefact], directory: Path) -> None:
+    """Return when there is something besides lists of what is in it.
+
+    :raises errors.NothingMade: there is not.
+    """
+    if not any(made.path.parent == directory for made in artefacts):
+        raise errors.NothingMade
 
 
 def _hand_over(

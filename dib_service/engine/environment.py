@@ -50,7 +50,7 @@ def _defaults(wanted: spec.BuildSpec) -> dict[str, str]:
     return {
         "DIB_CHECKSUM": "0",
         "DIB_DEBUG_TRACE": "0",
-        "DIB_MIN_TMPFS": "2",
+        "DIB_MIN_TMPFS": "1" if wanted.ramdisk else "2",
         "DIB_NO_TMPFS": "1",
         "DIB_OFFLINE": "",
         "FS_TYPE": "ext4",

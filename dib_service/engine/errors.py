@@ -329,6 +329,20 @@ class MissingTool(EngineError):
         )
 
 
+class NothingMade(EngineError):
+    """No image was wanted, and no hook has left a file instead."""
+
+    turn = "element"
+    code = "nothing-made"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no disk image is made of these elements, and no hook has left "
+            "a file instead: one in cleanup.d writes $IMAGE_NAME.* into the "
+            "directory that it starts in"
+        )
+
+
 class DiskFull(EngineError):
     """The builder host has no room left for the build."""
 

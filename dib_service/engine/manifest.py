@@ -21,7 +21,10 @@ def of(
     """The manifest, in its JSON form.
 
     ``virtual_size`` is that of the disk; 0 where none was asked for.
+    ``layout``, ``root_label`` and ``root_fstype`` are null where the build
+    was for no image at all.
     """
+    root = layout.root
     sizes = [
         artefact.virtual_size
         for artefact in artefacts
@@ -36,9 +39,9 @@ def of(
             for found in chosen
         ],
         "os_release": release,
-        "layout": layout.kind,
-        "root_label": layout.root.label,
-        "root_fstype": layout.root.type,
+        "layout": layout.kind if wanted.formats else None,
+        "root_label": root.label if wanted.formats else None,
+        "root_fstype": root.type if wanted.formats else None,
         "virtual_size": max(sizes, default=0),
         "artefacts": [
             {**artefact.to_dict(), "path": artefact.name}
