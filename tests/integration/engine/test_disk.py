@@ -199,7 +199,7 @@ class Copies(Disks):
         (self.tree / "etc/fstab").symlink_to(outside)
         with self.laid_out(images.layout()) as target:
             text = (target.root / "etc/fstab").read_text()
-        self.assertIn("\nLABEL=cloudimg-rootfs / ext4 defaults 0 1\n", text)
+        self.assertEqual("LABEL=cloudimg-rootfs / ext4 defaults 0 1\n", text)
         self.assertFalse(outside.exists())
 
 
