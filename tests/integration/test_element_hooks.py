@@ -11,7 +11,7 @@ ELEMENTS = Path(__file__).parents[2] / "elements"
 PROGRAMS = "bash find install ln mkdir rm sed truncate"
 
 
-def tree_with_programs(root: Path) -> None:
+def tree_with_programs(root: Path, programs: str = PROGRAMS) -> None:
     """Enough of a system for a shell script to run in."""
     for name in ("bin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)
@@ -19,7 +19,7 @@ def tree_with_programs(root: Path) -> None:
     (root / "dev").mkdir()
     (root / "etc").mkdir()
     os.mknod(root / "dev/null", 0o020666, os.makedev(1, 3))
-    for name in PROGRAMS.split():
+    for name in programs.split():
         program = shutil.which(name)
         assert program
         listed = subprocess.run(
@@ -32,7 +32,11 @@ def tree_with_programs(root: Path) -> None:
         shutil.copy(program, root / "usr/bin" / name)
 
 
-class Hooks(unittest.TestCase):
+class TreeCase(unittest.TestCase):
+    """A tree with a shell and little else, and a hook that is run on it."""
+
+    programs = PROGRAMS
+
     def setUp(self) -> None:
         if os.geteuid() != 0:
             self.fail("these tests chroot: run them as root")
@@ -40,7 +44,7 @@ class Hooks(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.place = Path(holder.name)
         self.root = self.place / "tree"
-        tree_with_programs(self.root)
+        tree_with_programs(self.root, self.programs)
 
     def run_hook(self, hook: str) -> None:
         done = self.ended(hook)
@@ -72,6 +76,8 @@ class Hooks(unittest.TestCase):
         for name in paths:
             self.assertFalse((self.root / name).exists(), name)
 
+
+class Hooks(TreeCase):
     def test_a_symlink_of_the_tree_leads_to_nothing_of_the_builders(self):
         for hook, link, victim in (
             ("sysprep/cleanup.d/96-sysprep", "var/lib", "cloud/x"),
