@@ -36,7 +36,8 @@ OPERATING_SYSTEM = "operating-system"
 # An element of this name says that no disk image is to be made: what hooks
 # write beside it is what the build is for.
 NO_IMAGE = "no-final-image"
-DEFAULT_LAYOUT = "block-device-gpt"
+# One that every firmware starts.
+DEFAULT_LAYOUT = "block-device-efi"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ def expand(
 def _wanted(requested: Iterable[str], *, skip_base: bool) -> list[str]:
     wanted = list(dict.fromkeys(requested))
     # A machine image needs a layout; diskimage-builder adds one on the same
-    # condition, but with an MBR table.
+    # condition, but on amd64 one that BIOS firmware alone starts.
     if "vm" in wanted and not any(
         name.startswith("block-device-") for name in wanted
     ):

@@ -11,7 +11,12 @@ from pathlib import Path
 import re
 import tempfile
 
-from dib_service.engine import errors, process, verify_archive
+from dib_service.engine import (
+    errors,
+    process,
+    verify_archive,
+    verify_uefi,
+)
 from dib_service.engine.blockdevice import Layout
 from dib_service.engine.disk_table import Span
 from dib_service.engine.output import Artefact
@@ -20,6 +25,7 @@ from dib_service.engine.output_options import DRIVERS
 from dib_service.engine.spec import ARCHIVES, DISKS
 from dib_service.engine.verify_image import (
     BIOS_BOOT,
+    EFI_SYSTEM,
     Filesystem,
     PartitionTable,
     ext_label,
@@ -85,7 +91,7 @@ def check_image(image: Path, layout: Layout) -> None:
     _check_root(root, layout)
     _check_fstab(root, layout)
     if table:
-        _check_boot_sector(image, table)
+        _check_boot_code(image, table, root, layout)
         _check_menu(boot, boot_dir, layout)
     _check_host_keys(root)
     _check_machine_id(root)
@@ -238,22 +244,47 @@ def _check_fstab(root: Filesystem, layout: Layout) -> None:
         )
 
 
+def _check_boot_code(
+    image: Path, table: PartitionTable, root: Filesystem, layout: Layout
+) -> None:
+    """Firmware finds what it starts: of each kind that the table is for."""
+    machines: set[str] = set()
+    systems = _of_type(table, *EFI_SYSTEM)
+    for span in systems:
+        machines |= verify_uefi.check(verify_uefi.Fat(image, span), root)
+    if table.label == "gpt":
+        if not systems and not _of_type(table, BIOS_BOOT):
+            raise _no_boot_sector(
+                "there is neither a BIOS boot partition nor an EFI system "
+                "partition"
+            )
+        # Its place may be there and nothing for it: no BIOS starts an arm64
+        # machine, or reads sectors of 4096 bytes.
+        if systems and (
+            not _of_type(table, BIOS_BOOT)
+            or "x64" not in machines
+            or layout.block_size != SECTOR
+        ):
+            return
+    _check_boot_sector(image, table)
+
+
+def _of_type(table: PartitionTable, *wanted: str) -> list[Span]:
+    return [
+        span
+        for span, kind in zip(table.spans, table.types, strict=True)
+        if kind in wanted
+    ]
+
+
+def _no_boot_sector(problem: str) -> errors.VerifyFailed:
+    return errors.VerifyFailed("boot-sector", problem, verify_uefi.REMEDY)
+
+
 def _check_boot_sector(image: Path, table: PartitionTable) -> None:
-    remedy = (
-        "include the 'vm' element, or 'bootloader' beside a block-device-* "
-        "element"
-    )
-
-    def fail(problem: str) -> errors.VerifyFailed:
-        return errors.VerifyFailed("boot-sector", problem, remedy)
-
     if table.label == "gpt":
         where = "a BIOS boot partition"
-        places = [
-            span
-            for span, kind in zip(table.spans, table.types, strict=True)
-            if kind == BIOS_BOOT
-        ]
+        places = _of_type(table, BIOS_BOOT)
     else:
         where = "the gap before the first partition"
         end = min(span.offset for span in table.spans)
@@ -261,20 +292,20 @@ def _check_boot_sector(image: Path, table: PartitionTable) -> None:
     with image.open("rb") as disk:
         sector = disk.read(SECTOR)
         if b"GRUB" not in sector[:440]:
-            raise fail("there is no boot code in the first sector")
+            raise _no_boot_sector("there is no boot code in the first sector")
         core = Span(_sectors(sector[0x5C:0x64]), SECTOR)
         if not _within(core, places):
-            raise fail(f"the boot sector does not lead to {where}")
+            raise _no_boot_sector(f"the boot sector does not lead to {where}")
         disk.seek(core.offset)
         first = disk.read(SECTOR)
         # The first entry of the list of what else there is to load.
         rest = Span(_sectors(first[0x1F4:0x1FC]), _sectors(first[0x1FC:0x1FE]))
         if not _within(rest, places):
-            raise fail(f"what is in {where} does not lead on")
+            raise _no_boot_sector(f"what is in {where} does not lead on")
         disk.seek(rest.offset)
         # Its own decompressor comes first, so it is never all zeros.
         if not disk.read(rest.size).strip(b"\0"):
-            raise fail(f"{where} holds nothing but a beginning")
+            raise _no_boot_sector(f"{where} holds nothing but a beginning")
 
 
 def _sectors(number: bytes) -> int:

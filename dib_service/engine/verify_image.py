@@ -18,6 +18,8 @@ from dib_service.engine import process
 from dib_service.engine.disk_table import Span
 
 BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
+# In a GPT and in an MBR.
+EFI_SYSTEM = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "EF")
 PROTECTIVE = 0xEE
 
 # Of the superblock, which starts 1024 bytes into the filesystem.

@@ -1,8 +1,9 @@
 """The image starts, and becomes the machine that its config drive describes.
 
-Two machines are started from one image side by side; what one has to be is
-asked of both. The image is the one that the service published, downloaded
-back from Glance; ``DIB_TEST_IMAGE`` may name another.
+Three machines are started from one image side by side, each with another
+firmware; what one has to be is asked of all. The image is the one that the
+service published, downloaded back from Glance; ``DIB_TEST_IMAGE`` may name
+another.
 """
 
 from collections.abc import Callable
@@ -26,9 +27,13 @@ PASSWORD = "correct-horse"
 
 TYPES = ("ecdsa", "ed25519", "rsa")
 
+FIRMWARES: tuple[qemu.Firmware, ...] = ("bios", "secure-boot", "uefi")
+
+LOCKED_DOWN = "Kernel is locked down from EFI Secure Boot"
+
 
 class TestFirstBoot(testtools.TestCase):
-    """Two machines, started once for all of these tests."""
+    """A machine of each firmware, started once for all of these tests."""
 
     image: ClassVar[pathlib.Path]
     guests: ClassVar[list[qemu.Guest]]
@@ -52,7 +57,7 @@ class TestFirstBoot(testtools.TestCase):
                     mac=f"52:54:00:00:00:0{number}",
                     public_key=public_key,
                 )
-                for number in (1, 2)
+                for number, _ in enumerate(FIRMWARES, start=1)
             ]
             cls.guests = [
                 stack.enter_context(
@@ -65,9 +70,12 @@ class TestFirstBoot(testtools.TestCase):
                         address=machine.address,
                         mac=machine.mac,
                         larger=LARGER,
+                        firmware=firmware,
                     )
                 )
-                for machine in cls.machines
+                for machine, firmware in zip(
+                    cls.machines, FIRMWARES, strict=True
+                )
             ]
             cls.together(wait_until_ready)
             cls.addClassCleanup(stack.pop_all().close)
@@ -152,8 +160,28 @@ class TestFirstBoot(testtools.TestCase):
             # ext4 keeps a part for itself: 1/64 at 256 bytes for each 16 KiB.
             self.assertGreater(int(told), disk * 0.93)
 
+    def test_each_was_started_by_its_firmware(self) -> None:
+        bios, secure_boot, uefi = self.guests
+        for guest in (bios, uefi):
+            self.assertNotIn(LOCKED_DOWN, guest.run("sudo dmesg"))
+        self.assertEqual("", bios.run("ls -d /sys/firmware/efi || true"))
+        self.assertIn("vars", uefi.run("ls /sys/firmware/efi"))
+        self.assertIn(LOCKED_DOWN, secure_boot.run("sudo dmesg"))
+        self.assertIn(
+            "SecureBoot enabled", secure_boot.run("mokutil --sb-state")
+        )
+
+    def test_the_efi_system_partition_is_there_for_updates(self) -> None:
+        for guest in self.guests:
+            self.assertIn(
+                "BOOTX64.EFI", guest.run("sudo ls /boot/efi/EFI/BOOT")
+            )
+            self.assertEqual(
+                "vfat", guest.run("findmnt -no FSTYPE /boot/efi").strip()
+            )
+
     def test_two_machines_have_nothing_secret_in_common(self) -> None:
-        first, second = self.guests
+        first, second, _ = self.guests
         for path in (
             "/etc/machine-id",
             *(f"/etc/ssh/ssh_host_{kind}_key.pub" for kind in TYPES),

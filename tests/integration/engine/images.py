@@ -79,8 +79,9 @@ def boot_loader_installed(target, kind, **environment):
             env={
                 "PATH": "/usr/sbin:/usr/bin",
                 "ARCH": "amd64",
-                "DIB_BLOCK_DEVICE": kind,
-                "DIB_ROOT_LABEL": "cloudimg-rootfs",
+                # The element's name, but for the size of its sectors.
+                "DIB_BLOCK_DEVICE": kind.removesuffix("-4k"),
+                **layout(kind or None).environment,
                 **target.environment,
                 **environment,
             },

@@ -9,18 +9,22 @@ import time
 import unittest
 
 from dib_service.engine import verify, verify_image
+from tests import qemu
 from tests.integration.engine import images
 
 BOOT_SECONDS = 120
 
 
-def serial_output(image, until):
+def serial_output(image, until, *, firmware="bios", sector=512):
     """What a machine with this disk says on its serial port."""
+    sectors = f"logical_block_size={sector},physical_block_size={sector}"
     machine = subprocess.Popen(
         [
             *("qemu-system-x86_64", "-accel", "tcg", "-m", "256"),
             *("-nographic", "-nodefaults", "-serial", "stdio"),
-            *("-drive", f"file={image},format=raw,if=virtio", "-snapshot"),
+            *qemu.machine(firmware, image.parent),
+            *("-drive", f"file={image},format=raw,if=none,id=disk"),
+            *("-device", f"virtio-blk-pci,drive=disk,{sectors}", "-snapshot"),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -50,13 +54,21 @@ class BootLoader(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.path = Path(holder.name).resolve()
 
-    def boots(self, kind):
+    def boots(self, kind, *firmwares, sector=512):
         image = images.bootable(kind, self.path)
         verify.check_image(image, images.layout(kind))
-        # The firmware found the boot sector, it found core, core found root
-        # by its label, and the menu there started its first entry.
-        said = serial_output(image, b"Loading Linux 6.1")
-        self.assertIn("Loading Linux 6.1", said)
+        for firmware in firmwares or ("bios",):
+            with self.subTest(firmware):
+                # The firmware found the boot sector or the loader, it found
+                # root by its label, and the menu there started its first
+                # entry.
+                said = serial_output(
+                    image,
+                    b"Loading Linux 6.1",
+                    firmware=firmware,
+                    sector=sector,
+                )
+                self.assertIn("Loading Linux 6.1", said)
         return image
 
     def test_an_mbr_boots(self):
@@ -64,6 +76,12 @@ class BootLoader(unittest.TestCase):
 
     def test_a_gpt_boots(self):
         self.boots("gpt")
+
+    def test_one_disk_boots_from_bios_and_from_uefi(self):
+        self.boots("efi", "bios", "uefi")
+
+    def test_sectors_of_4_kib_boot_from_uefi(self):
+        self.boots("efi-4k", "uefi", sector=4096)
 
     def test_the_menu_finds_root_by_label_and_names_nothing_of_the_host(self):
         image = self.boots("gpt")

@@ -12,10 +12,11 @@ from tests.integration.engine import images
 
 MiB = 1024 * 1024
 GRUB_CFG = "/boot/grub/grub.cfg"
+LOADER = "/EFI/BOOT/BOOTX64.EFI"
 
 
 class Verified(unittest.TestCase):
-    kinds: tuple[str | None, ...] = ("gpt", "mbr", None)
+    kinds: tuple[str | None, ...] = ("gpt", "mbr", "efi", None)
 
     @classmethod
     def setUpClass(cls):
@@ -139,7 +140,8 @@ class Images(Verified):
         return image
 
     def test_the_boot_sector(self):
-        for kind, core in (("mbr", 512), ("gpt", MiB)):
+        efi = self.table("efi").spans[1].offset
+        for kind, core in (("mbr", 512), ("gpt", MiB), ("efi", efi)):
             for offset, data in (
                 # No code; code that leads past the end; no core; half of it.
                 (0, b"\0" * 440),
@@ -153,6 +155,50 @@ class Images(Verified):
                         data = data[: MiB - offset]
                     image = self.overwritten(kind, offset, data)
                     self.refused(image, kind, "boot-sector")
+
+    def table(self, kind):
+        return verify_image.partition_table(self.sound[kind], 512)
+
+    def esp(self, image):
+        return f"{image}@@{self.table('efi').spans[0].offset}"
+
+    def with_loader(self, path, data):
+        image = self.copied("efi")
+        source = self.path / "loader"
+        source.write_bytes(data)
+        images.run(
+            *("mcopy", "-o", "-i", self.esp(image), source, f"::{path}")
+        )
+        return image
+
+    def test_no_loader_for_uefi(self):
+        image = self.copied("efi")
+        images.run("mdel", "-i", self.esp(image), f"::{LOADER}")
+        self.refused(image, "efi", "uefi-loader")
+        self.refused(self.with_loader(LOADER, b""), "efi", "uefi-loader")
+        text = b"MZ" + b" " * 4096
+        self.refused(self.with_loader(LOADER, text), "efi", "uefi-loader")
+        esp = self.table("efi").spans[0]
+        image = self.overwritten("efi", esp.offset, b"\0" * MiB)
+        self.refused(image, "efi", "uefi-loader")
+
+    def test_an_unsigned_loader_where_there_is_a_signed_one(self):
+        # The tree has the distribution's shim; what firmware starts is not it.
+        source = self.path / "shim"
+        source.write_bytes(b"shim")
+        image = self.edited(
+            "efi",
+            *("mkdir /usr/lib", "mkdir /usr/lib/shim"),
+            f"write {source} /usr/lib/shim/shimx64.efi.signed",
+        )
+        self.refused(image, "efi", "uefi-loader")
+        loader = self.path / "unsigned"
+        images.run(*("mcopy", "-i", self.esp(image), f"::{LOADER}", loader))
+        images.run(
+            *("mcopy", "-i", self.esp(image)),
+            *(loader, "::/EFI/BOOT/grubx64.efi"),
+        )
+        self.refused(image, "efi", "secure-boot")
 
     def test_the_partition_table(self):
         for kind in ("mbr", "gpt"):

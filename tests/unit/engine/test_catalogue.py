@@ -121,14 +121,14 @@ class Resolve(unittest.TestCase):
 class Layout(unittest.TestCase):
     described = {  # noqa: RUF012
         "vm": "",
-        "block_device_gpt": " / block-device",
+        "block_device_efi": " / block-device",
         "block_device_mbr": " / block-device",
         "uses_vm": "vm",
     }
 
     def test_a_machine_takes_the_default_layout(self):
         self.assertEqual(
-            ["block-device-gpt", "os", "vm"],
+            ["block-device-efi", "os", "vm"],
             resolve("os vm", **self.described),
         )
 
