@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -59,6 +60,7 @@ class TreeCase(unittest.TestCase):
                 "PATH": os.environ["PATH"],
                 "TARGET_ROOT": str(self.root),
                 "TMP_MOUNT_PATH": str(self.root),
+                "DIB_PYTHON_EXEC": sys.executable,
                 **environment,
             },
             cwd=self.place,

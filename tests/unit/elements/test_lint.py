@@ -242,6 +242,7 @@ class TestElements(unittest.TestCase):
 
 # Set by the engine, by a dependency, or for every element alike.
 KNOWN_ELSEWHERE = {
+    "DIB_ARGS",
     "DIB_DEBUG_TRACE",
     "DIB_INIT_SYSTEM",
     "DIB_MANIFEST_IMAGE_DIR",
