@@ -106,6 +106,36 @@ class TestSources(unittest.TestCase):
                 self.assertEqual((1, ""), (done.returncode, done.stdout))
                 self.assertIn(name, done.stderr)
 
+    def test_all_sources_may_be_given(self) -> None:
+        given = (
+            "default:deb http://a.example.org/debian x main contrib\n"
+            "  mine:deb http://b.example.org/ ./  \n\n"
+        )
+        done = self.run_sources("bookworm", DIB_APT_SOURCES_CONF=given)
+        self.assertEqual(1, done.returncode)
+        self.assertEqual(
+            [
+                f"deb {SIGNED} http://a.example.org/debian x main contrib",
+                f"deb {SIGNED} http://b.example.org/ y",
+            ],
+            self.sources(
+                "bookworm", DIB_APT_SOURCES_CONF=given.replace("./", "y")
+            ),
+        )
+
+    def test_given_sources_are_no_options(self) -> None:
+        for line in (
+            "x:deb [trusted=yes] http://a/b c main",
+            "x:deb http://a/b [trusted=yes]",
+            "deb http://a/b c main",
+            "x:deb mirror+file:/etc/passwd c main",
+            "x:deb http://a/b c main [x]",
+        ):
+            with self.subTest(line):
+                done = self.run_sources("x", DIB_APT_SOURCES_CONF=line)
+                self.assertEqual((1, ""), (done.returncode, done.stdout))
+                self.assertIn("DIB_APT_SOURCES_CONF", done.stderr)
+
     def test_a_release_is_one_word(self) -> None:
         done = self.run_sources("bookworm\nx", DIB_DISTRIBUTION_MIRROR=MIRROR)
         self.assertEqual((1, ""), (done.returncode, done.stdout))

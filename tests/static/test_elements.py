@@ -11,7 +11,7 @@ import unittest
 
 import yaml
 
-ELEMENTS = pathlib.Path(__file__).parents[3] / "elements"
+ELEMENTS = pathlib.Path(__file__).parents[2] / "elements"
 PHASES = re.compile(
     r"(root|extra-data|pre-install|install|post-install|post-root|"
     r"block-device|pre-finalise|finalise|cleanup)\.d"
@@ -24,6 +24,14 @@ TRACE = re.compile(
 fi
 """
 )
+# What reads from the network by itself. apt, dnf and zypper prove what they
+# install; pip takes what the operator's mirror has.
+DOWNLOAD = re.compile(
+    r"\b(curl|wget|cache-url|urlopen|urlretrieve|git clone|git fetch)\b"
+)
+PROOF = re.compile(r"sha(256|512)sum|gpgv?\b|verify-(commit|tag)")
+# These fetch for others, who say what it has to be.
+FETCHERS = ("cache-url", "source-repositories", "sysprep")
 # Of this environment, which need not be on the path.
 RUFF = pathlib.Path(sys.executable).parent / "ruff"
 # Put together here, so that this file does not name one itself.
@@ -49,6 +57,11 @@ def shebang(path: pathlib.Path) -> str:
     with path.open("rb") as source:
         first = source.readline()
     return first.decode().strip() if first.startswith(b"#!") else ""
+
+
+def code(path: pathlib.Path) -> str:
+    """What a script does, without what it says of that."""
+    return re.sub(r"^\s*#.*", "", path.read_text(), flags=re.MULTILINE)
 
 
 def shell_scripts() -> list[pathlib.Path]:
@@ -208,6 +221,17 @@ class TestElements(unittest.TestCase):
             path for path in files() if REGISTRIES.search(path.read_text())
         ]
         self.assert_none(wrong, "take it from a knob or from the host")
+
+    def test_what_is_downloaded_is_proven(self) -> None:
+        wrong = [
+            path
+            for path in files()
+            if shebang(path)
+            and path.relative_to(ELEMENTS).parts[0] not in FETCHERS
+            and DOWNLOAD.search(code(path))
+            and not PROOF.search(code(path))
+        ]
+        self.assert_none(wrong, "no checksum and no signature is looked at")
 
     def test_shellcheck(self) -> None:
         done = subprocess.run(
