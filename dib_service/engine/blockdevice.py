@@ -1,38 +1,39 @@
-"""What disk an image has: diskimage-builder's YAML as one frozen value.
+"""Reads what disks an image has: diskimage-builder's YAML as one value.
 
-Nothing here touches a disk. A configuration that we cannot follow is
-refused before the build starts, and the refusal names the key.
+A configuration that we cannot follow is refused before the build starts, and
+the refusal names the key.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-import dataclasses
 from pathlib import Path
-from typing import Literal
 
-from dib_service.engine import blockdevice_yaml, errors, sizes
+from dib_service.engine import (
+    blockdevice_table,
+    blockdevice_yaml,
+    errors,
+    sizes,
+)
 from dib_service.engine.blockdevice_yaml import Node
-from dib_service.engine.sizes import KiB, MiB, PiB
+from dib_service.engine.layout import (
+    EXT,
+    IMAGE,
+    LABEL_LENGTHS,
+    ROOT_LABEL,
+    ROOT_TYPES,
+    XFS_ROOT_LABEL,
+    Disk,
+    Fstab,
+    Volume,
+)
+from dib_service.engine.layout import Layout as Layout
+from dib_service.engine.sizes import EiB, KiB, MiB, PiB
 
-# The filesystem that a machine finds its root by (spec.ROOT_LABEL).
-ROOT_LABEL = "cloudimg-rootfs"
+# What a filesystem can be grown to at the most, in bytes; whoever asks for
+# more has made a mistake.
+LARGEST = {**dict.fromkeys(EXT, PiB), "xfs": 8 * EiB, "btrfs": 8 * EiB}
 
-# Where the longest label that a filesystem can hold ends, in characters.
-LABEL_LENGTHS = {
-    "ext2": 16,
-    "ext3": 16,
-    "ext4": 16,
-    "vfat": 11,
-    "swap": 16,
-}
-
-# A root that cannot be grown, trimmed and looked into is not one for us.
-ROOT_TYPES = ("ext4", "ext3", "ext2")
-
-# The images have one disk, and it has the name that the contract gives it.
-IMAGE = "image0"
-
-# What ext4 can be grown to; whoever asks for more has made a mistake.
-LARGEST = PiB
+# What FAT cannot have in a label.
+NOT_IN_VFAT_LABEL = frozenset('"*+,./:;<=>?[\\]|')
 
 BUILT_IN = """
 - local_loop:
@@ -45,98 +46,6 @@ BUILT_IN = """
           options: defaults
           fsck-passno: 1
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Partition:
-    """One partition; ``type`` as it stands in its table's words."""
-
-    name: str
-    size: sizes.Size
-    type: str
-    bootable: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A partition table; a partition starts at a multiple of ``align``."""
-
-    label: Literal["mbr", "gpt"]
-    partitions: tuple[Partition, ...]
-    align: int = MiB
-
-
-@dataclasses.dataclass(frozen=True)
-class Fstab:
-    """What an image's /etc/fstab says of a filesystem."""
-
-    options: str = "defaults"
-    dump: int = 0
-    passno: int = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Volume:
-    """A filesystem: where it lies, and where the image has it mounted.
-
-    ``base`` is a partition's name, or the disk's where there is no table.
-    """
-
-    base: str
-    name: str
-    type: str
-    label: str
-    options: tuple[str, ...] = ()
-    uuid: str | None = None
-    mount_point: str | None = None
-    fstab: Fstab | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """A whole disk, every default decided.
-
-    ``extra`` is room beside what the tree needs, ``journal`` the size of
-    the root's journal where it is not ours to choose, ``limit`` the size
-    in bytes that the root must be able to grow to.
-    """
-
-    volumes: tuple[Volume, ...]
-    table: Table | None = None
-    size: int | None = None
-    block_size: int = 512
-    extra: int | None = None
-    journal: int | None = None
-    limit: int | None = None
-
-    @property
-    def kind(self) -> Literal["whole-disk", "partition"]:
-        """Whether the image has a partition table or is a filesystem."""
-        return "whole-disk" if self.table else "partition"
-
-    @property
-    def root(self) -> Volume:
-        """The filesystem mounted at /."""
-        return next(v for v in self.volumes if v.mount_point == "/")
-
-    @property
-    def mounts(self) -> tuple[Volume, ...]:
-        """What is mounted, parents before what lies in them."""
-        placed = [v for v in self.volumes if _is_path(v.mount_point)]
-        return tuple(sorted(placed, key=lambda v: v.mount_point or ""))
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What the contract tells every hook about the disk."""
-        boot = [v.label for v in self.volumes if v.mount_point == "/boot"]
-        return {
-            "DIB_ROOT_LABEL": self.root.label,
-            "DIB_ROOT_FSTYPE": self.root.type,
-            "DIB_BOOT_LABEL": boot[0] if boot else "",
-            "DIB_MOUNTPOINTS": "|".join(
-                v.mount_point or "" for v in self.mounts
-            ),
-        }
 
 
 def load(
@@ -160,20 +69,22 @@ def parse(text: str, environment: Mapping[str, str]) -> Layout:
     :raises errors.LayoutError: nothing that we could build, and why.
     """
     nodes = blockdevice_yaml.nodes(text)
-    loop = _only_loop(nodes)
-    table = _table(nodes)
+    disks = _disks(nodes, environment.get("DIB_BLOCK_SIZE"))
     volumes = tuple(_volumes(nodes, environment))
-    block_size = environment.get("DIB_BLOCK_SIZE")
+    _check(disks, volumes, nodes)
     layout = Layout(
+        disks=disks,
         volumes=volumes,
-        table=table,
-        size=_loop_size(loop),
-        block_size=_block_size(loop, block_size),
         extra=_setting(environment, "DIB_IMAGE_EXTRA_SIZE", MiB),
         journal=_setting(environment, "DIB_JOURNAL_SIZE", MiB),
         limit=_setting(environment, "MAX_ONLINE_RESIZE", 4 * KiB),
     )
-    _check(layout, nodes)
+    most = LARGEST[layout.root.type]
+    if layout.limit is not None and layout.limit > most:
+        raise errors.LayoutError(
+            "MAX_ONLINE_RESIZE",
+            f"{layout.root.type} ends at {most} bytes",
+        )
     return layout
 
 
@@ -204,29 +115,42 @@ def _read(path: Path) -> str:
         raise errors.LayoutError(str(path), problem) from exc
 
 
-def _only_loop(nodes: Sequence[Node]) -> Node:
-    loops = [n for n in nodes if n.plugin == "local_loop"]
-    if not loops:
-        raise errors.LayoutError("local_loop", "there is none")
-    for extra in loops[1:]:
-        # DIB makes further disks and then throws them away.
+def _disks(nodes: Sequence[Node], block_size: str | None) -> tuple[Disk, ...]:
+    """All disks, the image's own first."""
+    tables = _by_base(nodes, "partitioning")
+    loops = [node for node in nodes if node.plugin == "local_loop"]
+    names = [loop.name for loop in loops]
+    if IMAGE not in names:
         raise errors.LayoutError(
-            extra.where, f"only one disk, '{IMAGE}', makes an image"
+            "local_loop", f"there is none with the name '{IMAGE}'"
         )
-    if loops[0].name != IMAGE:
-        raise errors.LayoutError(
-            f"{loops[0].where}.name", f"must be '{IMAGE}'"
-        )
-    return loops[0]
+    for table in tables.values():
+        if table.base not in names:
+            raise errors.LayoutError(
+                f"{table.where}.base", f"there is no disk '{table.base}'"
+            )
+    disks = [_disk(loop, tables.get(loop.name), block_size) for loop in loops]
+    return tuple(sorted(disks, key=lambda disk: disk.name != IMAGE))
 
 
-def _loop_size(loop: Node) -> int | None:
-    if "size" not in loop.options:
-        return None
-    size = sizes.parse(loop.options["size"], f"{loop.where}.size")
-    if size.percent:
-        raise errors.LayoutError(f"{loop.where}.size", "of what?")
-    return size.bytes
+def _disk(loop: Node, table: Node | None, block_size: str | None) -> Disk:
+    # It becomes the name of a file.
+    if not loop.name.replace("-", "_").isidentifier():
+        raise errors.LayoutError(
+            f"{loop.where}.name", f"{loop.name!r} is not a word"
+        )
+    size = None
+    if "size" in loop.options:
+        given = sizes.parse(loop.options["size"], f"{loop.where}.size")
+        if given.percent:
+            raise errors.LayoutError(f"{loop.where}.size", "of what?")
+        size = given.bytes
+    return Disk(
+        name=loop.name,
+        table=blockdevice_table.table(table) if table else None,
+        size=size,
+        block_size=_block_size(loop, block_size),
+    )
 
 
 def _block_size(loop: Node, override: str | None) -> int:
@@ -237,79 +161,6 @@ def _block_size(loop: Node, override: str | None) -> int:
     if str(given) not in ("512", "4096"):
         raise errors.LayoutError(where, "must be 512 or 4096")
     return int(str(given))
-
-
-def _table(nodes: Sequence[Node]) -> Table | None:
-    tables = [n for n in nodes if n.plugin == "partitioning"]
-    if not tables:
-        return None
-    for extra in tables[1:]:
-        raise errors.LayoutError(extra.where, "the disk has a table already")
-    node = tables[0]
-    if node.base != IMAGE:
-        raise errors.LayoutError(f"{node.where}.base", f"must be '{IMAGE}'")
-    label = node.word("label")
-    if label == "mbr":
-        kind: Literal["mbr", "gpt"] = "mbr"
-    elif label == "gpt":
-        kind = "gpt"
-    else:
-        raise errors.LayoutError(f"{node.where}.label", "must be mbr or gpt")
-    align = sizes.parse(
-        node.options.get("align", "1MiB"), f"{node.where}.align"
-    )
-    if align.bytes < 4096 or align.bytes % 4096:
-        raise errors.LayoutError(
-            f"{node.where}.align", "must be a multiple of 4KiB"
-        )
-    partitions = tuple(_partition(child, kind) for child in node.partitions)
-    if kind == "mbr" and len(partitions) > 4:
-        raise errors.LayoutError(
-            f"{node.where}.partitions", "mbr has room for four; take gpt"
-        )
-    return Table(label=kind, partitions=partitions, align=align.bytes)
-
-
-def _partition(node: Node, label: Literal["mbr", "gpt"]) -> Partition:
-    flags = node.options.get("flags", [])
-    if not isinstance(flags, list):
-        raise errors.LayoutError(f"{node.where}.flags", "must be a list")
-    known = {"mbr": ("boot", "primary"), "gpt": ("boot",)}[label]
-    for flag in flags:
-        if flag not in known:
-            raise errors.LayoutError(
-                f"{node.where}.flags",
-                f"{flag!r} is none of {', '.join(known)}",
-            )
-    if "size" not in node.options:
-        raise errors.LayoutError(f"{node.where}.size", "is missing")
-    return Partition(
-        name=node.name,
-        size=sizes.parse(node.options["size"], f"{node.where}.size"),
-        type=_partition_type(node, label),
-        bootable="boot" in flags,
-    )
-
-
-def _partition_type(node: Node, label: str) -> str:
-    default = {"mbr": "83", "gpt": "8300"}[label]
-    given = node.options.get("type", default)
-    # YAML reads 0x83 as a number, 8300 as another, EF02 as a word.
-    if isinstance(given, int) and label == "mbr":
-        text = f"{given:02x}"
-    else:
-        text = str(given).removeprefix("0x")
-    longest = {"mbr": 0xFF, "gpt": 0xFFFF}[label]
-    try:
-        number = int(text, 16)
-    except ValueError:
-        number = -1
-    if not 0 < number <= longest:
-        raise errors.LayoutError(
-            f"{node.where}.type",
-            f"{given!r} is not a partition type of {label}",
-        )
-    return text.upper()
 
 
 def _volumes(
@@ -332,7 +183,9 @@ def _volumes(
 def _by_base(nodes: Sequence[Node], plugin: str) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for node in nodes:
-        if node.plugin == plugin and found.setdefault(node.base, node) != node:
+        if node.plugin != plugin:
+            continue
+        if found.setdefault(node.base, node) is not node:
             raise errors.LayoutError(
                 f"{node.where}.base", f"'{node.base}' has a {plugin} already"
             )
@@ -347,40 +200,77 @@ def _volume(
 ) -> Volume:
     mount_point = mount.word("mount_point") if mount else None
     is_root = mount_point == "/" or node.name == "mkfs_root"
+    kind = _type(node, environment, is_root=is_root)
+    swap = kind == "swap"
+    uuid = node.options.get("uuid")
+    volume = Volume(
+        base=node.base,
+        name=node.name,
+        type=kind,
+        label=_label(node, kind, environment, is_root=is_root),
+        options=_options(node, environment, is_root=is_root),
+        uuid=None if uuid is None else str(uuid),
+        mount_point="none" if swap and mount else mount_point,
+        fstab=_fstab(fstab, swap=swap),
+    )
+    _check_volume(volume, node, mount)
+    return volume
+
+
+def _type(node: Node, environment: Mapping[str, str], *, is_root: bool) -> str:
     kind = node.options.get("type")
     if kind is None and is_root:
         kind = environment.get("FS_TYPE") or "ext4"
+    if kind is None:
+        raise errors.LayoutError(f"{node.where}.type", "is missing")
+    # The kernel has it by one name only.
+    kind = "vfat" if kind == "fat" else str(kind)
+    if kind not in LABEL_LENGTHS:
+        raise errors.LayoutError(
+            f"{node.where}.type",
+            f"{kind!r} is not one of {', '.join(LABEL_LENGTHS)}",
+        )
+    if is_root and kind not in ROOT_TYPES:
+        raise errors.LayoutError(
+            f"{node.where}.type",
+            f"a root of {kind} is not supported, "
+            f"take one of {', '.join(ROOT_TYPES)}",
+        )
+    return kind
+
+
+def _label(
+    node: Node, kind: str, environment: Mapping[str, str], *, is_root: bool
+) -> str:
     label = node.options.get("label")
     if label is None:
         # DIB goes by the name mkfs_root alone: a root of another name
         # loses the label that the machine looks for.
         label = node.name
         if is_root:
-            label = environment.get("ROOT_LABEL") or ROOT_LABEL
-    options = str(node.options.get("opts", "")).split()
-    if is_root:
-        options += environment.get("MKFS_OPTS", "").split()
-    uuid = node.options.get("uuid")
-    volume = Volume(
-        base=node.base,
-        name=node.name,
-        type=str(kind),
-        label=str(label).upper() if kind == "vfat" else str(label),
-        options=tuple(options),
-        uuid=None if uuid is None else str(uuid),
-        mount_point=mount_point,
-        fstab=_fstab(fstab),
-    )
-    _check_volume(volume, node, mount)
-    return volume
+            label = environment.get("ROOT_LABEL") or (
+                XFS_ROOT_LABEL if kind == "xfs" else ROOT_LABEL
+            )
+    return str(label).upper() if kind == "vfat" else str(label)
 
 
-def _fstab(node: Node | None) -> Fstab | None:
+def _options(
+    node: Node, environment: Mapping[str, str], *, is_root: bool
+) -> tuple[str, ...]:
+    given = node.options.get("opts")
+    if given is None and is_root:
+        given = environment.get("MKFS_OPTS")
+    return tuple(str(given or "").split())
+
+
+def _fstab(node: Node | None, *, swap: bool) -> Fstab | None:
     if node is None:
         return None
     options = str(node.options.get("options", "defaults"))
     if not _is_word(options):
         raise errors.LayoutError(f"{node.where}.options", "must be one word")
+    if swap:
+        return Fstab(options="sw", dump=0, passno=0)
     return Fstab(
         options=options,
         dump=node.number("dump-freq", 0),
@@ -389,53 +279,53 @@ def _fstab(node: Node | None) -> Fstab | None:
 
 
 def _check_volume(volume: Volume, node: Node, mount: Node | None) -> None:
-    if volume.type not in LABEL_LENGTHS:
+    where = f"{node.where}.label"
+    longest = LABEL_LENGTHS[volume.type]
+    if len(volume.label.encode()) > longest:
         raise errors.LayoutError(
-            f"{node.where}.type",
-            f"{volume.type!r} is not one of {', '.join(LABEL_LENGTHS)}",
+            where,
+            f"'{volume.label}' is longer than the {longest} characters of "
+            f"{volume.type}",
         )
-    if len(volume.label) > LABEL_LENGTHS[volume.type]:
+    if not _is_word(volume.label):
         raise errors.LayoutError(
-            f"{node.where}.label",
-            f"'{volume.label}' is longer than the "
-            f"{LABEL_LENGTHS[volume.type]} characters of {volume.type}",
+            where, "has a character that fstab cannot hold"
         )
-    if volume.label and not _is_word(volume.label):
+    if volume.type == "vfat" and NOT_IN_VFAT_LABEL.intersection(volume.label):
         raise errors.LayoutError(
-            f"{node.where}.label", "has a character that fstab cannot hold"
+            where, "has a character that vfat does not take"
         )
-    if mount is None:
+    if mount is None or not volume.mounted:
         return
-    point = volume.mount_point or ""
+    point = str(volume.mount_point)
     parts = point.split("/")
-    if volume.type == "swap":
-        return
-    if not _is_path(point) or ".." in parts or not _is_word(point):
+    if parts[0] or ".." in parts or not _is_word(point):
         raise errors.LayoutError(
             f"{mount.where}.mount_point",
             "must be an absolute path without blanks",
         )
 
 
-def _check(layout: Layout, nodes: Sequence[Node]) -> None:
-    bases = {IMAGE}
-    if layout.table:
-        bases = {p.name for p in layout.table.partitions}
-    _unique("label", [v.label for v in layout.volumes])
-    _unique("base", [v.base for v in layout.volumes])
-    _unique("mount_point", [v.mount_point or "" for v in layout.mounts])
+def _check(
+    disks: Sequence[Disk], volumes: Sequence[Volume], nodes: Sequence[Node]
+) -> None:
+    places = {place for disk in disks for place in disk.places}
     for node in nodes:
-        if node.plugin == "mkfs" and node.base not in bases:
+        if node.plugin == "mkfs" and node.base not in places:
             raise errors.LayoutError(
                 f"{node.where}.base", f"there is no '{node.base}' to fill"
             )
-    if not any(v.mount_point == "/" for v in layout.volumes):
+    _unique("mkfs.label", [v.label for v in volumes])
+    _unique("mkfs.base", [v.base for v in volumes])
+    _unique(
+        "mount.mount_point", [str(v.mount_point) for v in volumes if v.mounted]
+    )
+    roots = [v for v in volumes if v.mount_point == "/"]
+    if not roots:
         raise errors.LayoutError("mount", "nothing is mounted at /")
-    if layout.root.type not in ROOT_TYPES:
+    if roots[0].base not in disks[0].places:
         raise errors.LayoutError(
-            "mkfs.type",
-            f"a root of {layout.root.type} is not supported, "
-            f"take one of {', '.join(ROOT_TYPES)}",
+            "mount", f"what is mounted at / is not on '{IMAGE}'"
         )
 
 
@@ -452,13 +342,9 @@ def _setting(
     if not text:
         return None
     size = int(sizes.number(text, name) * unit)
-    if size > LARGEST:
-        raise errors.LayoutError(name, f"{text} is more than 1 PiB")
+    if size > 8 * EiB:
+        raise errors.LayoutError(name, f"{text} is more than 8 EiB")
     return size
-
-
-def _is_path(mount_point: str | None) -> bool:
-    return bool(mount_point) and str(mount_point).startswith("/")
 
 
 def _is_word(text: str) -> bool:

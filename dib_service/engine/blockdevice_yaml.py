@@ -14,7 +14,9 @@ from dib_service.engine import errors
 
 # The keys of each plugin that we follow.
 PLUGINS: Mapping[str, frozenset[str]] = {
-    "local_loop": frozenset({"name", "size", "block_size"}),
+    # The directory is where diskimage-builder has the file while it works on
+    # it. Here that is the build's own, which nothing is left of.
+    "local_loop": frozenset({"name", "size", "block_size", "directory"}),
     "partitioning": frozenset({"name", "base", "label", "align"}),
     "mkfs": frozenset({"name", "base", "type", "label", "opts", "uuid"}),
     "mount": frozenset({"name", "base", "mount_point"}),
@@ -22,7 +24,14 @@ PLUGINS: Mapping[str, frozenset[str]] = {
         {"name", "base", "options", "dump-freq", "fsck-passno"}
     ),
 }
-PARTITION = frozenset({"name", "size", "type", "flags"})
+# A partition's base is its table's, whatever it says.
+PARTITION = frozenset({"name", "base", "size", "type", "flags"})
+
+# Why a plugin of diskimage-builder's is none of ours.
+REFUSED = {
+    "lvm": "logical volumes need device-mapper, which a builder has no "
+    "use for otherwise and this engine does not use; take partitions",
+}
 
 LONGEST = 64 * 1024
 DEEPEST = 16
@@ -84,6 +93,8 @@ def nodes(text: str) -> tuple[Node, ...]:
 def _nodes(
     plugin: str, options: Any, where: str, *, base: str
 ) -> Iterator[Node]:
+    if plugin in REFUSED:
+        raise errors.LayoutError(where, REFUSED[plugin])
     if plugin not in PLUGINS:
         raise errors.LayoutError(
             where, f"'{plugin}' is none of {', '.join(PLUGINS)}"
@@ -92,6 +103,8 @@ def _nodes(
     own = {k: v for k, v in options.items() if k in PLUGINS[plugin]}
     base = _text(own.get("base", base), f"{where}.base")
     name = _text(own.get("name", f"{plugin}_{base}"), f"{where}.name")
+    if plugin == "local_loop" and "name" not in own:
+        raise errors.LayoutError(f"{where}.name", "is missing")
     if plugin != "local_loop" and not base:
         raise errors.LayoutError(f"{where}.base", "is missing")
     partitions: tuple[Node, ...] = ()
@@ -113,7 +126,7 @@ def _inside(
     options: Mapping[str, Any], where: str, *, base: str
 ) -> Iterator[Node]:
     for key, value in options.items():
-        if key not in PLUGINS:
+        if key not in PLUGINS and key not in REFUSED:
             raise errors.LayoutError(f"{where}.{key}", "no such key")
         yield from _nodes(key, value, f"{where}.{key}", base=base)
 
@@ -142,7 +155,9 @@ def _partitions(
 def _check_names(found: Sequence[Node]) -> None:
     seen: set[str] = set()
     for node in found:
-        for one in (node, *node.partitions):
+        # A table is asked for by the name of its disk.
+        own = () if node.plugin == "partitioning" else (node,)
+        for one in (*own, *node.partitions):
             if one.name in seen:
                 raise errors.LayoutError(
                     f"{one.where}.name", f"'{one.name}' is there twice"
@@ -163,7 +178,7 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not all(
-        char.isalnum() or char in "_-." for char in value
+        char.isalnum() or char in "_-. " for char in value
     ):
         raise errors.LayoutError(where, f"{value!r} is not a name")
     return value

@@ -9,6 +9,7 @@ import uuid
 
 from dib_service.engine import (
     disk_fat,
+    disk_plan,
     disk_size,
     disk_table,
     errors,
@@ -16,28 +17,24 @@ from dib_service.engine import (
     mounts,
     process,
 )
-from dib_service.engine.blockdevice import IMAGE, Layout, Volume
+from dib_service.engine.disk_plan import Plan
 from dib_service.engine.disk_size import Geometry, Usage
-from dib_service.engine.disk_table import Span
-from dib_service.engine.sizes import MiB
-
-# No disk ends within a sector, whatever number it was asked for by.
-SECTOR = 4096
-
-# Trimmed, a filesystem of these gives back what it does not use.
-TRIMMED = ("ext2", "ext3", "ext4")
+from dib_service.engine.layout import EXT, IMAGE, Disk, Layout, Volume
+from dib_service.engine.sizes import MiB, Span
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
     """The tree on its disk: where to work on it, and the file it is in.
 
-    ``environment`` is what the hooks of the last phases are told beside it.
+    ``environment`` is what the hooks of the last phases are told beside it;
+    ``others`` are the files of the disks beside the image.
     """
 
     root: Path
     image: Path
     environment: Mapping[str, str]
+    others: tuple[Path, ...] = ()
 
 
 @contextlib.contextmanager
@@ -51,125 +48,68 @@ def laid_out(
 ) -> Iterator[Target]:
     """The tree in its final filesystems, mounted for as long as this runs.
 
-    The image is ``directory/image0.raw``; it is complete when the block has
-    ended. ``size`` is that of the whole disk in bytes, ``None`` for just
-    large enough. The fstab is written into the tree, too.
+    The image is ``directory/image0.raw``, other disks lie beside it; they
+    are complete when the block has ended. ``size`` is that of each disk, in
+    bytes, whose size the layout leaves open; ``None`` for just large enough.
+    The fstab is written into the tree, too.
 
     :raises errors.DiskTooSmall: before anything is written.
     :raises errors.DiskFull: the host has no room for it, as well before.
     :raises errors.CommandError: a filesystem could not be made or filled.
     """
     usage = disk_size.measure(tree, _points(layout))
-    plan = _planned(layout, usage, size or layout.size)
+    plans = {
+        each.name: disk_plan.planned(each, layout, usage, size)
+        for each in layout.disks
+    }
     _check_room(directory, usage)
     write_fstab(tree, layout)
-    image = directory / f"{IMAGE}.raw"
-    _sparse_file(image, plan.size)
+    images = {name: directory / f"{name}.raw" for name in plans}
+    devices: dict[str, loop.LoopDevice] = {}
     with contextlib.ExitStack() as stack:
-        disk = stack.enter_context(
-            loop.loop_device(image, block_size=layout.block_size)
-        )
-        if layout.table:
-            disk_table.write(
-                disk.path, layout.table, plan.spans, layout.block_size
-            )
-            disk.flush()
-        # Entered before the mounts, so run after them: what the boot loader
-        # wrote to the whole disk has to be in the file, too.
-        stack.callback(disk.flush)
-        devices = {IMAGE: disk}
-        if layout.table:
+        for each in layout.disks:
+            plan = plans[each.name]
             devices |= stack.enter_context(
-                loop.partitions(
-                    disk, image, plan.spans, block_size=layout.block_size
-                )
+                _devices(each, plan, images[each.name])
             )
-        for volume in layout.volumes:
-            device = devices[volume.base]
-            _make(device.path, volume, plan.geometries.get(volume.base))
+            for volume in layout.on(each):
+                place = devices[volume.base].path
+                _make(place, volume, plan.geometries.get(volume.base))
         for volume in layout.mounts:
             stack.enter_context(
-                _mounted(
-                    devices[volume.base],
-                    mount_point,
-                    volume,
-                    plan.spans[volume.base].size,
-                )
+                _mounted(devices[volume.base], mount_point, volume)
             )
         _fill(tree, mount_point, layout)
         yield Target(
             root=mount_point,
-            image=image,
-            environment=_environment(devices, plan.size),
+            image=images[IMAGE],
+            environment=_environment(devices, plans[IMAGE].size),
+            others=tuple(
+                path for name, path in images.items() if name != IMAGE
+            ),
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """Sizes, decided: of the disk, its parts, and what is made in them."""
-
-    size: int
-    spans: Mapping[str, Span]
-    geometries: Mapping[str, Geometry]
-
-
-def _planned(
-    layout: Layout, usage: Mapping[str, Usage], size: int | None
-) -> _Plan:
-    """Sizes for everything.
-
-    :raises errors.DiskTooSmall: the tree does not fit.
-    """
-    wanted = {
-        volume.base: disk_size.geometry(
-            usage[volume.mount_point or ""],
-            extra=layout.extra,
-            journal=_journal(layout, volume),
-            limit=layout.limit if volume is layout.root else None,
-        ).size
-        for volume in layout.mounts
-    }
-    if layout.table is None:
-        total = (size or wanted[IMAGE]) // SECTOR * SECTOR
-        spans = {IMAGE: Span(0, total)}
-    else:
-        enough = disk_table.room(layout.table, wanted)
-        total = (size or enough) // SECTOR * SECTOR
-        spans = disk_table.spans(layout.table, total)
-    geometries = {}
-    for volume in layout.mounts:
-        geometry = disk_size.geometry(
-            usage[volume.mount_point or ""],
-            size=spans[volume.base].size,
-            journal=_journal(layout, volume),
-            limit=layout.limit if volume is layout.root else None,
-        )
-        geometries[volume.base] = geometry
-    _check_fit(layout, usage, total, geometries, wanted)
-    return _Plan(total, spans, geometries)
-
-
-def _check_fit(
-    layout: Layout,
-    usage: Mapping[str, Usage],
-    total: int,
-    geometries: Mapping[str, Geometry],
-    wanted: Mapping[str, int],
-) -> None:
-    for volume in layout.mounts:
-        geometry = geometries[volume.base]
-        if disk_size.fits(geometry, usage[volume.mount_point or ""]):
-            continue
-        if volume is layout.root:
-            enough = wanted[volume.base]
-            if layout.table:
-                enough = disk_table.room(layout.table, wanted)
-            raise errors.DiskTooSmall(total, enough)
-        raise errors.DiskTooSmall(
-            geometry.size,
-            wanted[volume.base],
-            what=f"filesystem for {volume.mount_point}",
-        )
+@contextlib.contextmanager
+def _devices(
+    disk: Disk, plan: Plan, image: Path
+) -> Iterator[Mapping[str, loop.LoopDevice]]:
+    """A new disk, by its name, and its partitions by theirs."""
+    _sparse_file(image, plan.size)
+    with loop.loop_device(image, block_size=disk.block_size) as whole:
+        if disk.table is None:
+            parts: Mapping[str, Span] = {}
+        else:
+            parts = plan.spans
+            disk_table.write(whole.path, disk.table, parts, disk.block_size)
+            whole.flush()
+        with loop.partitions(
+            whole, image, parts, block_size=disk.block_size
+        ) as found:
+            yield {disk.name: whole, **found}
+        # What the boot loader wrote to the whole disk has to be in the file,
+        # too.
+        whole.flush()
 
 
 def _check_room(directory: Path, usage: Mapping[str, Usage]) -> None:
@@ -186,10 +126,11 @@ def _check_room(directory: Path, usage: Mapping[str, Usage]) -> None:
 
 def write_fstab(tree: Path, layout: Layout) -> None:
     """Replace the tree's /etc/fstab by what the layout says."""
+    mounted = [v for v in layout.volumes if v.mount_point and v.fstab]
     lines = [
-        f"LABEL={v.label} {v.mount_point if v.type != 'swap' else 'none'} "
-        f"{v.type} {v.fstab.options} {v.fstab.dump} {v.fstab.passno}\n"
-        for v in layout.volumes
+        f"LABEL={v.label} {v.mount_point} {v.type} "
+        f"{v.fstab.options} {v.fstab.dump} {v.fstab.passno}\n"
+        for v in sorted(mounted, key=lambda v: v.mount_point or "")
         if v.fstab
     ]
     path = mounts.place(tree, "etc") / "fstab"
@@ -203,12 +144,6 @@ def _points(layout: Layout) -> Sequence[str]:
     return [volume.mount_point or "" for volume in layout.mounts]
 
 
-def _journal(layout: Layout, volume: Volume) -> int | None:
-    if volume.type in ("vfat", "ext2"):
-        return 0
-    return layout.journal if volume is layout.root else None
-
-
 def _sparse_file(image: Path, size: int) -> None:
     fd = os.open(image, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -219,64 +154,93 @@ def _sparse_file(image: Path, size: int) -> None:
 
 def _make(device: Path, volume: Volume, geometry: Geometry | None) -> None:
     identity = volume.uuid or str(uuid.uuid4())
-    if volume.type == "swap":
-        process.run(["mkswap", "-L", volume.label, "-U", identity, device])
-    elif volume.type == "vfat":
-        process.run(["mkfs.vfat", "-n", volume.label, *volume.options, device])
+    label = volume.label
+    words: dict[str, list[str]] = {
+        "swap": ["mkswap", "-L", label, "-U", identity],
+        "vfat": ["mkfs.vfat", "-n", label, *volume.options],
+        "xfs": [
+            *("mkfs.xfs", "-q", "-f", *volume.options),
+            *("-L", label, "-m", f"uuid={identity}"),
+        ],
+        "btrfs": [
+            *("mkfs.btrfs", "-q", "-f", *volume.options),
+            *("-L", label, "-U", identity),
+        ],
+    }
+    if volume.type in EXT:
+        process.run([*_mke2fs(volume, identity, geometry), device])
     else:
-        process.run(
-            [
-                *("mke2fs", "-q", "-F", "-t", volume.type),
-                *("-b", str(disk_size.BLOCK), "-I", "256"),
-                *("-L", volume.label, "-U", identity),
-                *_ext_options(volume, geometry),
-                # Last, so that an element's own words win.
-                *volume.options,
-                device,
-            ]
-        )
+        process.run([*words[volume.type], device])
 
 
-def _ext_options(volume: Volume, geometry: Geometry | None) -> list[str]:
+def _mke2fs(
+    volume: Volume, identity: str, geometry: Geometry | None
+) -> list[str]:
     # The file is new and reads as zeros, so nothing is gained by writing
     # them once more; and nothing is left for the guest's first boot to do.
-    extended = "lazy_itable_init=0,lazy_journal_init=1,nodiscard"
-    if geometry is None:
-        return ["-E", extended]
-    if geometry.resize:
-        extended += f",resize={geometry.resize}"
-    options = ["-E", extended, "-N", str(geometry.inodes)]
-    if volume.type == "ext4":
-        features = "64bit,metadata_csum"
-        if geometry.meta_bg:
-            features += ",meta_bg,^resize_inode"
-        options += ["-O", features]
-    if volume.type != "ext2":
-        options += ["-J", f"size={geometry.journal // MiB}"]
-    return options
+    extended = ["lazy_itable_init=0,lazy_journal_init=1,nodiscard"]
+    features = ["64bit,metadata_csum"] if volume.type == "ext4" else []
+    words = []
+    if geometry:
+        words += ["-N", str(geometry.inodes)]
+        if geometry.resize:
+            extended.append(f"resize={geometry.resize}")
+        if volume.type == "ext4" and geometry.meta_bg:
+            features.append("meta_bg,^resize_inode")
+        if volume.type != "ext2":
+            words += ["-J", f"size={geometry.journal // MiB}"]
+    # An element's own words come last, so that they win: one by one, for
+    # mke2fs itself would forget all of ours.
+    given, rest = _taken(volume.options, ("-E", "-O"))
+    for option, ours in (("-E", extended), ("-O", features)):
+        if ours or given[option]:
+            words += [option, ",".join([*ours, *given[option]])]
+    return [
+        *("mke2fs", "-q", "-F", "-t", volume.type),
+        *("-b", str(disk_size.BLOCK), "-I", "256"),
+        *("-L", volume.label, "-U", identity),
+        *words,
+        *rest,
+    ]
+
+
+def _taken(
+    words: Sequence[str], options: Sequence[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The values that options have among words, and the other words."""
+    found: dict[str, list[str]] = {option: [] for option in options}
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word in found:
+            found[word].append(next(left, ""))
+        elif word[:2] in found:
+            found[word[:2]].append(word[2:])
+        else:
+            rest.append(word)
+    return found, rest
 
 
 @contextlib.contextmanager
 def _mounted(
-    device: loop.LoopDevice, root: Path, volume: Volume, size: int
+    device: loop.LoopDevice, root: Path, volume: Volume
 ) -> Iterator[None]:
     """One filesystem at its place, trimmed at the end."""
     point = str(volume.mount_point)
     place = mounts.place(root, point.lstrip("/")) if point != "/" else root
     if volume.type == "vfat":
-        with disk_fat.mounted(device.path, place, size=size, point=point):
+        with disk_fat.mounted(device, place, point):
             yield
         # mtools leaves what it wrote in the device's cache.
         device.flush()
         return
     with mounts.mounted(device.path, place, "-t", volume.type):
         yield
-        if volume.type in TRIMMED:
-            # Blocks that were used and freed are still in the file; this
-            # gives them back. What was never written never was in it.
-            process.run(["sync", "--file-system", place])
-            process.run(["fstrim", place])
-    if volume.type in TRIMMED:
+        # Blocks that were used and freed are still in the file; this gives
+        # them back. What was never written never was in it.
+        process.run(["sync", "--file-system", place])
+        process.run(["fstrim", place])
+    if volume.type in EXT:
         # The kernel has noted where the filesystem was mounted; a directory
         # of this host is nobody's business.
         process.run(["tune2fs", "-M", "/", device.path])

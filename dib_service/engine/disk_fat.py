@@ -12,7 +12,7 @@ from pathlib import Path
 import shutil
 import stat
 
-from dib_service.engine import errors, mounts, process
+from dib_service.engine import errors, loop, mounts, process
 
 # What a directory of the host's cannot be named in FAT.
 FORBIDDEN = frozenset('"*/:<>?\\|')
@@ -20,18 +20,19 @@ FORBIDDEN = frozenset('"*/:<>?\\|')
 
 @contextlib.contextmanager
 def mounted(
-    device: Path, place: Path, *, size: int, point: str
+    device: loop.LoopDevice, place: Path, point: str
 ) -> Iterator[None]:
     """The FAT filesystem of a device, writable at ``place``.
 
-    ``size`` is that of the device in bytes, ``point`` what the image calls
-    the place.
+    ``point`` is what the image calls that place.
 
     :raises errors.FatContent: something there cannot be kept in FAT.
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(mounts.mounted(device, place, "-t", "vfat"))
+            stack.enter_context(
+                mounts.mounted(device.path, place, "-t", "vfat")
+            )
             driver = True
         except errors.CommandError:
             # Whether there is a driver is found out only by asking: it may
@@ -40,12 +41,13 @@ def mounted(
             # A boot loader asks of which device this is the mount, and looks
             # into that with a FAT driver of its own. A tmpfs takes the
             # device's name for its own.
+            size = os.lseek(device.fd, 0, os.SEEK_END)
             in_memory = ("-t", "tmpfs", "-o", f"size={size},mode=755")
-            stack.enter_context(mounts.mounted(device, place, *in_memory))
+            stack.enter_context(mounts.mounted(device.path, place, *in_memory))
         yield
         if not driver:
             check(place, point)
-            _copy_in(place, device, point)
+            _copy_in(place, device.path, point)
 
 
 def check(directory: Path, point: str) -> None:

@@ -117,29 +117,39 @@ def geometry(
     extra: int | None = None,
     journal: int | None = None,
     limit: int | None = None,
+    ratio: int | None = None,
 ) -> Geometry:
     """A filesystem for ``usage``: of ``size``, or just large enough.
 
-    ``extra`` replaces the slack, ``limit`` is what it must grow to.
+    ``extra`` replaces the slack, ``limit`` is what it must grow to, and
+    ``ratio`` says of how many bytes each has an inode.
     """
     content = usage.blocks * BLOCK
     if journal is None:
         journal = min(max(content // 8, SMALLEST_JOURNAL), JOURNAL)
         journal = journal // MiB * MiB
     far = limit is not None and limit > IN_PLACE
+    per_group = _per_group(usage, limit, ratio)
     if size is not None:
-        return Geometry(size, _inodes(size, usage, limit), journal, far)
-    if extra is None:
-        extra = min(max(content // SLACK_SHARE, SMALLEST_SLACK), LARGEST_SLACK)
+        return Geometry(size, per_group.of(size), journal, far)
+    extra = slack(usage, extra)
     size = _round_up(content + extra + journal, MiB)
     # More groups take more tables, which take more groups: the sum settles
     # after a few rounds.
     while True:
-        found = Geometry(size, _inodes(size, usage, limit), journal, far)
-        enough = max(needed(found, usage) + extra, _floor(usage, limit))
+        found = Geometry(size, per_group.of(size), journal, far)
+        enough = max(needed(found, usage) + extra, per_group.floor)
         if enough <= size:
             return found
         size = _whole_group(_round_up(enough, MiB))
+
+
+def slack(usage: Usage, extra: int | None = None) -> int:
+    """The bytes that are left free: ``extra``, or a share of the tree."""
+    if extra is not None:
+        return extra
+    share = usage.blocks * BLOCK // SLACK_SHARE
+    return min(max(share, SMALLEST_SLACK), LARGEST_SLACK)
 
 
 def needed(geometry: Geometry, usage: Usage) -> int:
@@ -161,28 +171,44 @@ def fits(geometry: Geometry, usage: Usage) -> bool:
     )
 
 
-def _inodes(size: int, usage: Usage, limit: int | None) -> int:
-    groups = _groups(size)
-    if limit is not None and limit > _ceiling(INODES_PER_GROUP):
-        per_group = MOST_INODES // _groups(limit)
-        return (
-            groups * max(per_group // INODES_PER_BLOCK, 1) * (INODES_PER_BLOCK)
+@dataclasses.dataclass(frozen=True)
+class _PerGroup:
+    """How many inodes a group has: so many, or more if there is no limit."""
+
+    wanted: int
+    usual: int
+    fixed: bool
+
+    def of(self, size: int) -> int:
+        """The inodes of a filesystem of ``size`` bytes."""
+        groups = _groups(size)
+        if self.fixed:
+            return groups * self.usual
+        # A tree of many small files comes before the last terabyte.
+        per_group = max(self.usual, -(-self.wanted // groups))
+        return groups * min(
+            _round_up(per_group, INODES_PER_BLOCK), BLOCKS_PER_GROUP
         )
-    # A tree of many small files comes before the last terabyte.
-    per_group = max(INODES_PER_GROUP, -(-_wanted_inodes(usage) // groups))
-    return groups * min(
-        _round_up(per_group, INODES_PER_BLOCK), BLOCKS_PER_GROUP
-    )
+
+    @property
+    def floor(self) -> int:
+        """The size below which there cannot be enough inodes."""
+        most = self.usual if self.fixed else BLOCKS_PER_GROUP
+        # The last group may be a piece of one.
+        return (-(-self.wanted // most) - 1) * GROUP + MiB
 
 
-def _floor(usage: Usage, limit: int | None) -> int:
-    """The size below which there cannot be enough inodes."""
-    one_group = _inodes(GROUP, usage, limit)
-    if limit is None or limit <= _ceiling(INODES_PER_GROUP):
-        one_group = BLOCKS_PER_GROUP
-    full_groups = -(-_wanted_inodes(usage) // one_group) - 1
-    # The last group may be a piece of one.
-    return full_groups * GROUP + MiB
+def _per_group(
+    usage: Usage, limit: int | None, ratio: int | None
+) -> _PerGroup:
+    usual = INODES_PER_GROUP
+    if ratio is not None:
+        usual = min(max(GROUP // ratio, INODES_PER_BLOCK), BLOCKS_PER_GROUP)
+    fixed = limit is not None and limit > _ceiling(usual)
+    if limit is not None and fixed:
+        usual = MOST_INODES // _groups(limit)
+    usual = max(usual // INODES_PER_BLOCK, 1) * INODES_PER_BLOCK
+    return _PerGroup(_wanted_inodes(usage), usual, fixed)
 
 
 def _wanted_inodes(usage: Usage) -> int:

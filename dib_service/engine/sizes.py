@@ -9,6 +9,7 @@ MiB = 1024 * KiB
 GiB = 1024 * MiB
 TiB = 1024 * GiB
 PiB = 1024 * TiB
+EiB = 1024 * PiB
 
 # Longest first: "KiB" ends in "B" too.
 UNITS = (

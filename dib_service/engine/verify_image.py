@@ -4,7 +4,7 @@ What is in the image was made by strangers' hooks. A filesystem that was
 made to harm its reader is read by debugfs, a process of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 from pathlib import Path
 import posixpath
@@ -21,6 +21,8 @@ BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
 # In a GPT and in an MBR.
 EFI_SYSTEM = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "EF")
 PROTECTIVE = 0xEE
+EXTENDED = (0x05, 0x0F, 0x85)
+MOST_LOGICAL = 256
 
 # Of the superblock, which starts 1024 bytes into the filesystem.
 SUPERBLOCK = 1024
@@ -135,14 +137,41 @@ def partition_table(image: Path, sector: int) -> PartitionTable:
         ]
         if any(kind == PROTECTIVE for _, kind, _, _ in entries):
             return _gpt(disk, sector, image.stat().st_size)
-    used = [entry for entry in entries if entry[1]]
+        found = list(_mbr(disk, sector, entries))
     return PartitionTable(
         label="mbr",
-        spans=[
-            Span(start * sector, size * sector) for *_, start, size in used
-        ],
-        types=[f"{kind:02X}" for _, kind, _, _ in used],
+        spans=[span for span, _ in found],
+        types=[f"{kind:02X}" for _, kind in found],
     )
+
+
+def _mbr(
+    disk: BinaryIO, sector: int, entries: Sequence[tuple[int, ...]]
+) -> Iterator[tuple[Span, int]]:
+    """Each partition with its type, the logical ones in place of theirs."""
+    for number, (_, kind, start, size) in enumerate(entries, start=1):
+        if kind in EXTENDED:
+            yield from _logical(disk, sector, start)
+        elif kind:
+            yield Span(start * sector, size * sector, number), kind
+
+
+def _logical(
+    disk: BinaryIO, sector: int, first: int
+) -> Iterator[tuple[Span, int]]:
+    at = first
+    for number in range(5, MOST_LOGICAL):
+        disk.seek(at * sector)
+        table = disk.read(512)
+        if table[510:512] != b"\x55\xaa":
+            raise ValueError("a logical partition has no table before it")
+        _, kind, start, size = struct.unpack_from("<B3xB3xII", table, 446)
+        yield Span((at + start) * sector, size * sector, number), kind
+        _, link, following, _ = struct.unpack_from("<B3xB3xII", table, 462)
+        if link not in EXTENDED:
+            return
+        at = first + following
+    raise ValueError("there is no end of logical partitions")
 
 
 def _gpt(disk: BinaryIO, sector: int, size: int) -> PartitionTable:
@@ -156,10 +185,12 @@ def _gpt(disk: BinaryIO, sector: int, size: int) -> PartitionTable:
         raise ValueError("the GPT's header is damaged")
     spans, types = [], []
     disk.seek(at * sector)
-    for _ in range(count):
+    for number in range(1, count + 1):
         entry = disk.read(length)
         kind, _, start, end = struct.unpack_from("<16s16sQQ", entry)
         if any(kind):
-            spans.append(Span(start * sector, (end - start + 1) * sector))
+            spans.append(
+                Span(start * sector, (end - start + 1) * sector, number)
+            )
             types.append(str(uuid.UUID(bytes_le=kind)))
     return PartitionTable(label="gpt", spans=spans, types=types)

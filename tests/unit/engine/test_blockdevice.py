@@ -40,6 +40,18 @@ MBR = """
         mkfs: {mount: {mount_point: /, fstab: {options: defaults}}}
 """
 
+LOGICAL = """
+- local_loop: {name: image0}
+- partitioning:
+    base: image0
+    label: mbr
+    partitions:
+      - {name: root, flags: [primary], size: 1GiB, mkfs: {
+          mount: {mount_point: /}}}
+      - {name: data, size: 50%}
+      - {name: more, type: '0x82', size: 1MiB}
+"""
+
 
 class Understood(unittest.TestCase):
     def test_without_a_configuration_it_is_one_filesystem(self):
@@ -81,6 +93,76 @@ class Understood(unittest.TestCase):
         self.assertTrue(partition.bootable)
         self.assertEqual("83", partition.type)
         self.assertEqual("mkfs_root", layout.root.name)
+
+    def test_primary_and_logical(self):
+        layout = blockdevice.parse(LOGICAL, {})
+        self.assertEqual(
+            [("root", False), ("data", True), ("more", True)],
+            [(p.name, p.logical) for p in layout.table.partitions],
+        )
+
+    def test_several_disks(self):
+        layout = blockdevice.parse(
+            "- local_loop: {name: data, size: 1GiB, directory: /srv,"
+            " mkfs: {type: xfs, mount: {mount_point: /srv}}}\n" + MBR,
+            {},
+        )
+        self.assertEqual(["image0", "data"], [d.name for d in layout.disks])
+        self.assertEqual("whole-disk", layout.kind)
+        self.assertEqual(4 * GiB, layout.size)
+        self.assertEqual(
+            [["mkfs_root"], ["mkfs_data"]],
+            [[v.name for v in layout.on(d)] for d in layout.disks],
+        )
+
+    def test_labels_of_each_kind(self):
+        for kind, label in (
+            ("ext4", "cloudimg-rootfs"),
+            ("btrfs", "cloudimg-rootfs"),
+            ("xfs", "img-rootfs"),
+        ):
+            layout = blockdevice.parse(MBR, {"FS_TYPE": kind})
+            self.assertEqual(kind, layout.root.type)
+            self.assertEqual(label, layout.root.label)
+        layout = blockdevice.parse(
+            GRAPH.replace("type: ext4, name: state_fs", "type: fat, name: s")
+            .replace("base: state_fs", "base: s"),
+            {},
+        )  # fmt: skip
+        self.assertEqual("vfat", layout.volumes[1].type)
+        self.assertEqual("STATE", layout.volumes[1].label)
+
+    def test_options_of_its_own_before_those_of_the_request(self):
+        asked = {"MKFS_OPTS": "-i 16384"}
+        layout = blockdevice.parse(MBR, asked)
+        self.assertEqual(("-i", "16384"), layout.root.options)
+        layout = blockdevice.parse(
+            MBR.replace("mkfs: {", "mkfs: {opts: '-m 2', "), asked
+        )
+        self.assertEqual(("-m", "2"), layout.root.options)
+
+    def test_swap_is_mounted_nowhere(self):
+        layout = blockdevice.parse(
+            GRAPH.replace("type: ext4, name: state_fs", "type: swap, name: s")
+            .replace("base: state_fs", "base: s"),
+            {},
+        )  # fmt: skip
+        swap = layout.volumes[1]
+        self.assertFalse(swap.mounted)
+        self.assertEqual("none", swap.mount_point)
+        self.assertEqual(("sw", 0, 0), (
+            swap.fstab.options, swap.fstab.dump, swap.fstab.passno
+        ))  # fmt: skip
+        self.assertEqual("/|none", layout.environment["DIB_MOUNTPOINTS"])
+
+    def test_types_of_partitions(self):
+        guid = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
+        layout = blockdevice.parse(
+            GRAPH.replace("type: '8300'", f"type: {guid}"), {}
+        )
+        self.assertEqual(guid.upper(), layout.table.partitions[1].type)
+        layout = blockdevice.parse(GRAPH.replace("'EF02'", "'0x4100'"), {})
+        self.assertEqual("4100", layout.table.partitions[0].type)
 
     def test_what_hooks_are_told(self):
         told = dict(blockdevice.parse(GRAPH, {}).environment)
@@ -125,7 +207,9 @@ class Understood(unittest.TestCase):
                 blockdevice.parse(MBR, {name: "9" * 17})
 
     def test_our_own_elements(self):
-        for name, label in (("gpt", "gpt"), ("mbr", "mbr")):
+        for name, label in (
+            ("gpt", "gpt"), ("mbr", "mbr"), ("efi", "gpt"), ("efi-4k", "gpt"),
+        ):  # fmt: skip
             layout = blockdevice.load(
                 [ELEMENTS / f"block-device-{name}"], "amd64", {}
             )
@@ -207,7 +291,12 @@ class Refused(unittest.TestCase):
             "- local_loop: {name: image0}\n- lvm: {name: lvm, pvs: []}\n",
             "lvm",
         )
-        self.assertIn("'lvm' is none of", told)
+        self.assertIn("device-mapper", told)
+        told = self.refused(
+            "- local_loop: {name: image0, raid: {level: 1}}\n",
+            "local_loop.raid",
+        )
+        self.assertIn("no such key", told)
 
     def test_unknown_keys(self):
         self.replaced("label: mbr", "label: mbr\n    colour: red",
@@ -241,17 +330,56 @@ class Refused(unittest.TestCase):
     def test_no_root(self):
         self.replaced("mount_point: /,", "mount_point: /srv,", "mount")
 
-    def test_a_root_that_we_cannot_grow(self):
-        self.refused(MBR, "partitioning.partitions[0].mkfs.type",
-                     {"FS_TYPE": "xfs"})  # fmt: skip
-        self.refused(
-            MBR, "mkfs.type", {"FS_TYPE": "vfat", "ROOT_LABEL": "ROOT"}
-        )
+    def test_two_roots(self):
+        self.replaced("mount_point: /var/lib", "mount_point: /",
+                      "mount.mount_point", GRAPH)  # fmt: skip
 
-    def test_no_disk_two_disks_and_a_disk_of_another_name(self):
+    def test_a_root_that_cannot_be_one(self):
+        where = "partitioning.partitions[0].mkfs"
+        for kind in ("vfat", "swap"):
+            self.refused(MBR, f"{where}.type", {"FS_TYPE": kind})
+        self.refused(
+            MBR, f"{where}.label",
+            {"FS_TYPE": "xfs", "ROOT_LABEL": "cloudimg-rootfs"},
+        )  # fmt: skip
+
+    def test_a_root_elsewhere(self):
+        other = "- local_loop: {name: other, mkfs: {type: ext4, label: r}}\n"
+        self.assertIn("not on 'image0'", self.refused(
+            other.replace("label: r", "label: r, mount: {mount_point: /}")
+            + "- local_loop: {name: image0}\n",
+            "mount",
+        ))  # fmt: skip
+
+    def test_what_fat_does_not_take_for_a_label(self):
+        self.replaced("ext4, name: state_fs, label: state",
+                      "vfat, name: state_fs, label: a.b",
+                      "mkfs.label", GRAPH)  # fmt: skip
+        self.replaced("ext4, name: state_fs, label: state",
+                      "vfat, name: state_fs, label: twelve-chars",
+                      "mkfs.label", GRAPH)  # fmt: skip
+
+    def test_what_no_filesystem_can_grow_to(self):
+        pebibyte = 1024**5 // 4096
+        self.refused(
+            MBR, "MAX_ONLINE_RESIZE", {"MAX_ONLINE_RESIZE": str(pebibyte + 1)}
+        )
+        layout = blockdevice.parse(
+            MBR,
+            {"FS_TYPE": "xfs", "MAX_ONLINE_RESIZE": str(pebibyte + 1)},
+        )
+        self.assertEqual(1024**5 + 4096, layout.limit)
+
+    def test_no_disk_and_disks_of_other_names(self):
         self.refused("- mkfs: {base: image0, type: ext4}\n", "local_loop")
-        self.refused(MBR + "- local_loop: {name: image1}\n", "local_loop")
-        self.replaced("name: image0", "name: disk", "local_loop.name")
+        self.replaced("name: image0", "name: disk", "local_loop")
+        self.refused("- local_loop: {size: 1GiB}\n", "local_loop.name")
+        self.refused(MBR + "- local_loop: {name: a b}\n", "local_loop.name")
+        self.refused(MBR + "- local_loop: {name: ../a}\n", "local_loop.name")
+        self.replaced("base: image0", "base: image1", "partitioning.base")
+        self.replaced("size: 4GiB", "size: 4%", "local_loop.size")
+        self.replaced("size: 4GiB", "block_size: 1024",
+                      "local_loop.block_size")  # fmt: skip
 
     def test_a_base_that_is_not_there(self):
         self.replaced("{base: root,", "{base: rot,", "mkfs.base", GRAPH)
@@ -263,12 +391,57 @@ class Refused(unittest.TestCase):
         self.replaced("name: state,", "name: root,",
                       "partitioning.partitions[2].name", GRAPH)  # fmt: skip
         self.replaced("label: state", "label: cloudimg-rootfs",
-                      "label", GRAPH)  # fmt: skip
+                      "mkfs.label", GRAPH)  # fmt: skip
+        self.replaced("name: mount_root,", "name: rootfs,",
+                      "mount.name", GRAPH)  # fmt: skip
+        self.replaced("{base: state, type", "{base: root, type",
+                      "mkfs.base", GRAPH)  # fmt: skip
 
-    def test_five_partitions_on_an_mbr(self):
-        four = "".join(f"      - {{name: p{n}, size: 1MiB}}\n" for n in "1234")
-        self.replaced("      - name: root", f"{four}      - name: root",
-                      "partitioning.partitions")  # fmt: skip
+    def test_what_builds_on_itself(self):
+        # There is no kind of thing that another of its kind can stand on.
+        self.replaced("{base: state, type", "{base: state_fs, type",
+                      "mkfs.base", GRAPH)  # fmt: skip
+        self.replaced("{base: rootfs, name: mount_root",
+                      "{base: mount_root, name: mount_root",
+                      "mount.base", GRAPH)  # fmt: skip
+        self.replaced("base: image0", "base: root",
+                      "partitioning.base", GRAPH)  # fmt: skip
+
+    def test_more_partitions_than_an_mbr_has_room_for(self):
+        one = "      - {{name: p{}, size: 1MiB, flags: [{}]}}\n"
+        primary = "".join(one.format(n, "primary") for n in range(4))
+        logical = one.format("l", "")
+        first = "      - name: root"
+        self.replaced(first, f"{primary}{first}", "partitioning.partitions")
+        self.assertIn(
+            "three and any number",
+            self.refused(
+                MBR.replace(first, primary + first).replace(
+                    "flags: [boot, primary]", "flags: []"
+                ),
+                "partitioning.partitions",
+            ),
+        )
+        told = self.replaced(
+            first, f"{logical}{first}", "partitioning.partitions"
+        )
+        self.assertIn("have to come first", told)
+
+    def test_more_than_a_gpt_has_room_for(self):
+        many = "".join(
+            f"      - {{name: p{n}, size: 1MiB}}\n" for n in range(128)
+        )
+        first = "      - {name: BSP"
+        self.replaced(first, f"{many}{first}",
+                      "partitioning.partitions", GRAPH)  # fmt: skip
+        self.replaced("name: state,", f"name: {'x' * 37},",
+                      "partitioning.partitions[2].name", GRAPH)  # fmt: skip
+
+    def test_a_share_of_nothing(self):
+        told = self.replaced("size: 75%", "size: 100%",
+                             "partitioning.partitions[2].size",
+                             GRAPH)  # fmt: skip
+        self.assertIn("100% of what is left", told)
 
     def test_a_key_that_is_there_twice(self):
         told = self.replaced("label: mbr", "label: mbr\n    label: gpt",

@@ -1,16 +1,17 @@
 """Partition tables: where everything lies, and what is written."""
 
+import os
 from pathlib import Path
 import tempfile
 import unittest
 
 from dib_service.engine import disk_table, errors, verify_image
-from dib_service.engine.blockdevice import Partition, Table
 from dib_service.engine.disk_table import Span
-from dib_service.engine.sizes import GiB, MiB, parse
+from dib_service.engine.layout import Partition, Table
+from dib_service.engine.sizes import GiB, MiB, TiB, parse
 
 
-def table(*sizes, label="gpt", align=MiB):
+def table(*sizes, label="gpt", align=MiB, primary=4):
     return Table(
         label=label,
         align=align,
@@ -20,6 +21,7 @@ def table(*sizes, label="gpt", align=MiB):
                 size=parse(size, "size"),
                 type="83" if label == "mbr" else "8300",
                 bootable=number == 1,
+                logical=label == "mbr" and number > primary,
             )
             for number, size in enumerate(sizes, start=1)
         ),
@@ -38,10 +40,27 @@ class Spans(unittest.TestCase):
             found,
         )
 
-    def test_shares_of_what_is_left(self):
+    def test_a_share_is_of_what_is_left_when_its_turn_comes(self):
         found = disk_table.spans(table("75%", "25%", label="mbr"), 401 * MiB)
         self.assertEqual(Span(MiB, 300 * MiB), found["p1"])
-        self.assertEqual(Span(301 * MiB, 100 * MiB, 2), found["p2"])
+        self.assertEqual(Span(301 * MiB, 25 * MiB, 2), found["p2"])
+
+    def test_what_stands_behind_a_share_keeps_its_room(self):
+        found = disk_table.spans(table("100%", "10MiB"), 101 * MiB)
+        self.assertEqual(Span(MiB, 89 * MiB), found["p1"])
+        self.assertEqual(Span(90 * MiB, 10 * MiB, 2), found["p2"])
+
+    def test_logical_partitions_have_their_links_before_them(self):
+        shape = table("10MiB", "20MiB", "100%", label="mbr", primary=1)
+        found = disk_table.spans(shape, 100 * MiB)
+        self.assertEqual(
+            {
+                "p1": Span(MiB, 10 * MiB),
+                "p2": Span(12 * MiB, 20 * MiB, 5),
+                "p3": Span(33 * MiB, 67 * MiB, 6),
+            },
+            found,
+        )
 
     def test_what_does_not_fit(self):
         with self.assertRaises(errors.DiskTooSmall) as caught:
@@ -64,9 +83,9 @@ class Spans(unittest.TestCase):
             smallest = min(found[name].size for name in wanted)
             self.assertLess(smallest, 336 * MiB)
 
-    def test_shares_of_more_than_all(self):
+    def test_shares_that_leave_nothing(self):
         with self.assertRaises(errors.LayoutError):
-            disk_table.room(table("75%", "75%"), {})
+            disk_table.room(table("100%", "75%"), {})
 
 
 class Written(unittest.TestCase):
@@ -88,6 +107,25 @@ class Written(unittest.TestCase):
         first = self.image.read_bytes()[:512]
         self.assertEqual([0x80, 0], [first[446], first[462]])
         self.assertNotEqual(b"\0" * 4, first[440:444])
+
+    def test_an_mbr_with_logical_partitions(self):
+        for count in (1, 2, 60):
+            sizes = ["10MiB"] + ["512KiB"] * count
+            shape = table(*sizes, label="mbr", primary=1, align=512 * 1024)
+            spans = disk_table.spans(shape, 100 * MiB)
+            disk_table.write(self.image, shape, spans, 512)
+            found = verify_image.partition_table(self.image, 512)
+            self.assertEqual(list(spans.values()), found.spans)
+            self.assertEqual(["83"] * (count + 1), found.types)
+            self.assertEqual(count + 4, found.spans[-1].number)
+
+    def test_an_mbr_of_a_disk_that_is_too_large(self):
+        shape = table("10MiB", label="mbr")
+        os.truncate(self.image, 2 * TiB + MiB)
+        with self.assertRaisesRegex(errors.LayoutError, "take gpt"):
+            disk_table.write(
+                self.image, shape, disk_table.spans(shape, 100 * MiB), 512
+            )
 
     def test_nothing_is_no_table(self):
         with self.assertRaises(ValueError):
