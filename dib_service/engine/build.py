@@ -83,6 +83,12 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 ARCHITECTURES[wanted.architecture],
                 wanted.environment,
             )
+            if wanted.disk_size and layout.size:
+                # As in diskimage-builder; there nobody says so.
+                ctx.warn(
+                    f"the block device configuration says that the disk has "
+                    f"{layout.size} bytes, so it is not {wanted.disk_size}"
+                )
             tree = _gathered(wanted, chosen, layout, ctx)
             wanted = _as_elements_say(wanted, chosen)
             options = output_options.Options.of(
@@ -109,7 +115,9 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 artefacts = output.write_all(
                     wanted,
                     # The image is whole when its disk is put away.
-                    output.Source(target.root, target.image, held.close),
+                    output.Source(
+                        target.root, target.image, held.close, target.others
+                    ),
                     output_dir=ctx.made,
                     options=options,
                     warn=ctx.warn,

@@ -28,13 +28,13 @@ class Target:
     """The tree on its disk: where to work on it, and the file it is in.
 
     ``environment`` is what the hooks of the last phases are told beside it;
-    ``others`` are the files of the disks beside the image.
+    ``others`` are the files of the disks beside the image, by name.
     """
 
     root: Path
     image: Path
     environment: Mapping[str, str]
-    others: tuple[Path, ...] = ()
+    others: Mapping[str, Path]
 
 
 @contextlib.contextmanager
@@ -84,9 +84,7 @@ def laid_out(
             root=mount_point,
             image=images[IMAGE],
             environment=_environment(devices, plans[IMAGE].size),
-            others=tuple(
-                path for name, path in images.items() if name != IMAGE
-            ),
+            others={k: v for k, v in images.items() if k != IMAGE},
         )
 
 

@@ -22,7 +22,7 @@ from dib_service.engine.spec import ARCHIVES, DISKS, BuildSpec
 # A file only until it is in another program's store.
 DOCKER = "docker"
 
-Role = Literal["image", "kernel", "ramdisk", "other"]
+Role = Literal["image", "disk", "kernel", "ramdisk", "other"]
 
 # What elements that take a kernel out of the tree call it: baremetal the
 # first of each pair, ramdisk and ironic-python-agent-ramdisk the second.
@@ -39,10 +39,10 @@ class Artefact:
     """One finished file; sizes are in bytes, digests in hexadecimal.
 
     ``name`` is its path below the directory of the set. ``role`` says what
-    it is for: ``image``, what was asked for; ``kernel``, ``ramdisk`` and
-    ``other``, what hooks wrote beside it. ``virtual_size`` is that of the
-    disk which the file is; of what is no disk, its own. ``digests`` are by
-    the names of their kinds.
+    it is for: ``image``, what was asked for; ``disk``, one more that goes
+    with it; ``kernel``, ``ramdisk`` and ``other``, what hooks wrote beside
+    it. ``virtual_size`` is that of the disk which the file is; of what is no
+    disk, its own. ``digests`` are by the names of their kinds.
     """
 
     format: str
@@ -64,12 +64,14 @@ class Source:
     """What the files are made of.
 
     ``root`` is the tree, mounted from the disk ``image``; that is whole once
-    ``put_away`` was called.
+    ``put_away`` was called. ``others`` are further disks, whole then, too,
+    by their names.
     """
 
     root: Path
     image: Path
     put_away: Callable[[], None] = lambda: None
+    others: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
 
 def write_all(
@@ -103,9 +105,21 @@ def write_all(
         for each in filter(files.__contains__, reversed(DISKS)):
             virtual_size = virtual_size or source.image.stat().st_size
             output_disk.write(each, source.image, files[each], options)
+        # diskimage-builder makes further disks and then loses them.
+        others = {
+            place / f"{wanted.name}-{name}.raw": path
+            for name, path in source.others.items()
+            if virtual_size
+        }
+        for path, disk in others.items():
+            output_disk.write("raw", disk, path, options)
         artefacts = _digested(
             [
                 *(_image(*each, virtual_size) for each in files.items()),
+                *(
+                    dataclasses.replace(_side(path, place), role="disk")
+                    for path in others
+                ),
                 *(_side(path, output_dir) for path in sides),
             ],
             options.checksums,

@@ -17,8 +17,8 @@ from dib_service.engine import (
     verify_archive,
     verify_uefi,
 )
-from dib_service.engine.blockdevice import Layout
 from dib_service.engine.disk_table import Span
+from dib_service.engine.layout import EXT, Layout
 from dib_service.engine.output import Artefact
 from dib_service.engine.output_disk import described
 from dib_service.engine.output_options import DRIVERS
@@ -28,7 +28,7 @@ from dib_service.engine.verify_image import (
     EFI_SYSTEM,
     Filesystem,
     PartitionTable,
-    ext_label,
+    label,
     partition_table,
 )
 
@@ -85,13 +85,18 @@ def check_image(image: Path, layout: Layout) -> None:
     root = Filesystem(image, offsets.get(layout.root.base, 0))
     boot, boot_dir = root, "/boot"
     for volume in layout.mounts:
-        if volume.mount_point == "/boot":
+        if volume.mount_point == "/boot" and volume.type in EXT:
             boot = Filesystem(image, offsets.get(volume.base, 0))
             boot_dir = ""
-    _check_root(root, layout)
-    _check_fstab(root, layout)
+    _check_label(root, layout)
     if table:
         _check_boot_code(image, table, root, layout)
+    if layout.root.type not in EXT:
+        # There is nothing that looks into the others without mounting them.
+        return
+    _check_root(root)
+    _check_fstab(root, layout)
+    if table:
         _check_menu(boot, boot_dir, layout)
     _check_host_keys(root)
     _check_machine_id(root)
@@ -207,16 +212,19 @@ def _check_table(image: Path, layout: Layout) -> PartitionTable:
     return found
 
 
-def _check_root(root: Filesystem, layout: Layout) -> None:
-    label = ext_label(root.image, root.offset)
-    if label != layout.root.label:
-        shown = "no filesystem of ours" if label is None else f"'{label}'"
+def _check_label(root: Filesystem, layout: Layout) -> None:
+    found = label(root.image, root.offset)
+    if found != layout.root.label:
+        shown = "no filesystem of ours" if found is None else f"'{found}'"
         raise errors.VerifyFailed(
             "root-label",
             f"the root filesystem is {shown} and should be labelled "
             f"'{layout.root.label}'",
             "machines find their root by that label; no hook may change it",
         )
+
+
+def _check_root(root: Filesystem) -> None:
     try:
         root.check()
     except errors.CommandError as exc:

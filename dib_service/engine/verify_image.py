@@ -24,10 +24,12 @@ PROTECTIVE = 0xEE
 EXTENDED = (0x05, 0x0F, 0x85)
 MOST_LOGICAL = 256
 
-# Of the superblock, which starts 1024 bytes into the filesystem.
-SUPERBLOCK = 1024
-EXT_MAGIC = (0x38, b"\x53\xef")
-EXT_LABEL = slice(0x78, 0x88)
+# Of each superblock: where it is, its magic number, its label.
+LABELS = (
+    (1024, (0x38, b"\x53\xef"), slice(0x78, 0x88)),
+    (0, (0, b"XFSB"), slice(0x6C, 0x78)),
+    (64 * 1024, (0x40, b"_BHRfS_M"), slice(0x12B, 0x22B)),
+)
 
 # A line of "ls -p": inode, mode, owner, group, name, size.
 ENTRY = re.compile(
@@ -111,15 +113,17 @@ class Filesystem:
         return f"{self.image}?offset={self.offset}"
 
 
-def ext_label(image: Path, offset: int) -> str | None:
-    """The label of an ext filesystem; ``None`` where there is none."""
+def label(image: Path, offset: int) -> str | None:
+    """The label of a filesystem that can be a root; ``None`` if it is none."""
     with image.open("rb") as disk:
-        disk.seek(offset + SUPERBLOCK)
-        block = disk.read(1024)
-    where, magic = EXT_MAGIC
-    if block[where : where + 2] != magic:
-        return None
-    return block[EXT_LABEL].rstrip(b"\0").decode("utf-8", "replace")
+        for where, magic, text in LABELS:
+            disk.seek(offset + where)
+            block = disk.read(1024)
+            if block[magic[0] :].startswith(magic[1]):
+                return (
+                    block[text].partition(b"\0")[0].decode("utf-8", "replace")
+                )
+    return None
 
 
 def partition_table(image: Path, sector: int) -> PartitionTable:

@@ -280,7 +280,7 @@ class WholeDisks(Disks):
             images.run("e2fsck", "-fn", f"{target.image}?offset={root.offset}")
             self.assertEqual(
                 "cloudimg-rootfs",
-                verify_image.ext_label(target.image, root.offset),
+                verify_image.label(target.image, root.offset),
             )
             target.image.unlink()
 
@@ -292,7 +292,7 @@ class WholeDisks(Disks):
         self.assertEqual("gpt", found.label)
         self.assertEqual(
             "cloudimg-rootfs",
-            verify_image.ext_label(target.image, found.spans[-1].offset),
+            verify_image.label(target.image, found.spans[-1].offset),
         )
 
     def test_more_than_one_filesystem(self):
@@ -471,11 +471,10 @@ class OtherLayouts(Disks):
             told = target.environment["IMAGE_BLOCK_DEVICES"]
             for name in ("image0", "data", "store"):
                 self.assertRegex(told, rf"\[{name}\]=/dev/loop")
-        self.assertEqual([self.path / "data.raw"], list(target.others))
-        found = verify_image.partition_table(target.others[0], 512)
-        with self.mounted_again(
-            target.others[0], found.spans[0].offset
-        ) as place:
+        data = self.path / "data.raw"
+        self.assertEqual({"data": data}, target.others)
+        found = verify_image.partition_table(data, 512)
+        with self.mounted_again(data, found.spans[0].offset) as place:
             self.assertEqual("kept", (place / "file").read_text())
         with self.mounted_again(target.image) as place:
             self.assertEqual([], list((place / "srv").iterdir()))

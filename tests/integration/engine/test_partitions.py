@@ -2,6 +2,7 @@
 
 import signal
 
+from dib_service.engine.sizes import MiB
 from tests.integration.engine import images
 from tests.integration.engine.tiny import TinyBuild
 
@@ -18,6 +19,13 @@ WITH_ESP = """
       - name: root
         size: 100%
         mkfs: {mount: {mount_point: /, fstab: {fsck-passno: 1}}}
+"""
+
+TWO_DISKS = """
+- local_loop: {name: image0, size: 200MiB, mkfs: {name: mkfs_root, mount: {
+    mount_point: /, fstab: {fsck-passno: 1}}}}
+- local_loop: {name: data, mkfs: {type: ext4, label: data, mount: {
+    mount_point: /srv, fstab: }}}
 """
 
 # Written with what the tree has: no udev, and no list of devices either.
@@ -52,6 +60,33 @@ class Partitions(TinyBuild):
         esp = said[0].split()[1]
         self.assertRegex(said[2], rf"^efi is (vfat|tmpfs) {esp} ")
         self.assert_nothing_is_left()
+
+    def test_other_disks_lie_beside_the_image(self):
+        self.element("writes", {"finalise.d/10-writes": "echo x > /srv/file"})
+        built = self.build(
+            "writes",
+            formats=["qcow2"],
+            disk_size=300 * MiB,
+            environment={"DIB_BLOCK_DEVICE_CONFIG": TWO_DISKS},
+        )
+        self.assertEqual(0, built.code, built.events[-3:])
+        [warning] = [line for line in built.lines() if "warning" in line]
+        self.assertIn("it is not 314572800", warning)
+        made = {event["name"]: event for event in built.of_kind("artefact")}
+        self.assertEqual({"image.qcow2", "image-data.raw"}, set(made))
+        self.assertEqual(200 * MiB, made["image.qcow2"]["virtual_size"])
+        # Its size was left to the request.
+        self.assertEqual(300 * MiB, made["image-data.raw"]["size"])
+        disk = f"{self.output}/image-data.raw"
+        self.assertEqual("x\n", images.run("debugfs", "-R", "cat /file", disk))
+
+    def test_a_root_of_xfs(self):
+        built = self.build(formats=["raw"], environment={"FS_TYPE": "xfs"})
+        self.assertEqual(0, built.code, built.events[-3:])
+        self.assertEqual(
+            "xfs", built.of_kind("manifest")[0]["manifest"]["root_fstype"]
+        )
+        images.run("xfs_repair", "-n", "-f", self.output / "image.raw")
 
     def test_killed_with_everything_mounted_it_leaves_nothing(self):
         self.element(
