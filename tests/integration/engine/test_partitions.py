@@ -54,7 +54,7 @@ class Partitions(TinyBuild):
         )
         said = built.lines("10-looks")
         # Everything but a boot loader.
-        self.assertEqual("boot-sector", built.fault["check"])
+        self.assertEqual("uefi-loader", built.fault["check"])
         self.assertRegex(said[0], r"^ESP /dev/loop\d+p1 1$")
         self.assertRegex(said[1], r"^root /dev/loop\d+p2 2$")
         esp = said[0].split()[1]
