@@ -20,6 +20,8 @@ from dib_service.engine import (
     output,
     output_options,
     tidy,
+    unmounting,
+    usage,
     verify,
 )
 from dib_service.engine.catalogue import NO_IMAGE
@@ -65,9 +67,25 @@ class Context:
         """What the caller gets, with what hooks wrote beside the image."""
         return self.workspace / "out"
 
-    def warn(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         """Say something in the log."""
-        self.say("line", text=f"warning: {text}")
+        self.say("line", text=text)
+
+    def warn(self, text: str) -> None:
+        """Say what may not have been meant."""
+        self.tell(f"warning: {text}")
+
+    def unmount_extra(self, *names: str) -> None:
+        """Unmount what a person has mounted for their hooks."""
+        unmounting.run_extra(
+            names, self.surroundings, cwd=self.made, say=self.say
+        )
+
+    def extra_unmounted(self) -> contextlib.AbstractContextManager[None]:
+        """See to that also after an error."""
+        return unmounting.in_any_case(
+            self.surroundings, cwd=self.made, say=self.say
+        )
 
 
 def build_image(wanted: BuildSpec, ctx: Context) -> None:
@@ -75,7 +93,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
 
     :raises errors.EngineError: why it cannot be built, and whose turn it is.
     """
-    with _full_host_named(ctx.workspace):
+    with _full_host_named(ctx.workspace), ctx.extra_unmounted():
         with events.phase(ctx.say, "resolve"):
             chosen = elements.choose(wanted, ctx.element_path, ctx.warn)
             layout = blockdevice.load(
@@ -97,6 +115,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             output_options.check(wanted.formats, options)
 
         _assemble(tree, wanted.packages, ctx)
+        usage.report(ctx.built, wanted.environment, ctx.tell)
         release = manifest.os_release(ctx.built)
 
         with contextlib.ExitStack() as held:
@@ -123,6 +142,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                     warn=ctx.warn,
                 )
                 _check_made(artefacts, ctx.made)
+        ctx.unmount_extra(unmounting.DETACH)
         with events.phase(ctx.say, "verify"):
             verify.check(artefacts, layout, scratch=ctx.workspace / "image")
         artefacts = output.import_to_docker(artefacts, options)
@@ -184,6 +204,7 @@ def _assemble(tree: hooks.Tree, packages: Sequence[str], ctx: Context) -> None:
             tree.install(packages, ctx.root)
         tree.run_inside("post-install.d", ctx.root)
         tree.run_outside("post-root.d", ctx.root)
+    ctx.unmount_extra(unmounting.DETACH, unmounting.UNMOUNT)
     tidy.remove_lost_and_found(ctx.root)
     ctx.root.rename(ctx.built)
     ctx.root.mkdir(mode=0o755)

@@ -77,6 +77,17 @@ def _move(path: Path, target: Path) -> None:
         process.run(["sync", "--file-system", target])
 
 
+def give_what_is_roots(path: Path, owner: tuple[int, int]) -> None:
+    """Give all of a tree that is root's, and nobody else's, to owner."""
+    # What vanishes meanwhile was somebody else's work.
+    with contextlib.suppress(FileNotFoundError):
+        if path.lstat().st_uid == 0:
+            os.chown(path, *owner, follow_symlinks=False)
+        if path.is_dir() and not path.is_symlink():
+            for entry in path.iterdir():
+                give_what_is_roots(entry, owner)
+
+
 def _give(path: Path, owner: tuple[int, int]) -> None:
     os.chown(path, *owner, follow_symlinks=False)
     if path.is_dir() and not path.is_symlink():

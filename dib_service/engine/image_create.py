@@ -8,6 +8,7 @@ import sys
 
 from dib_service.engine import (
     console,
+    delivery,
     elements,
     errors,
     installed,
@@ -85,7 +86,19 @@ def _build(name: str, job: supervisor.Job, settings: Mapping[str, str]) -> int:
         paths=sys.stdout if ours else None,
     ) as told:
         code = supervisor.run(job, told.tell)
-        return code and (told.exit_code or code)
+    if job.owner:
+        _give_back(job, job.owner)
+    return code and (told.exit_code or code)
+
+
+def _give_back(job: supervisor.Job, owner: tuple[int, int]) -> None:
+    """What hooks made as root in the caller's cache, to the caller.
+
+    Who goes back to diskimage-builder, or uses both, has to write there.
+    """
+    for place in filter(None, (job.cache_dir, _locks(job))):
+        if place.stat().st_uid == owner[0]:
+            delivery.give_what_is_roots(place, owner)
 
 
 def _job(
@@ -111,8 +124,23 @@ def _job(
         cache_dir=Path(cache).absolute(),
         surroundings={**settings, "DIB_LOCKFILES": str(locks)},
         owner=caller.owner,
+        memory=_memory(settings),
         keep_old=settings.get("OVERWRITE_OLD_IMAGE", "0") == "0",
     )
+
+
+def _memory(settings: Mapping[str, str]) -> int:
+    """How much memory is worth it; 0 unless it was asked for.
+
+    diskimage-builder asks nobody, and fills what others need.
+    """
+    disk = settings.get("DIB_NO_TMPFS", "")
+    wanted = settings.get("DIB_MIN_TMPFS", "")
+    # Its extended attributes are more than every kernel has in memory.
+    hardened = "hardened" in settings.get("GENTOO_PROFILE", "")
+    if hardened or disk not in ("", "0") or not (disk or wanted):
+        return 0
+    return _bytes("DIB_MIN_TMPFS", wanted or "2")
 
 
 def _workspace(settings: Mapping[str, str]) -> Path:
@@ -140,7 +168,7 @@ def _spec(asked: CommandLine, name: str, *, ramdisk: bool) -> spec.BuildSpec:
         formats=tuple(dict.fromkeys(formats)),
         architecture=_architecture(settings.get("ARCH", "")),
         environment=_environment(settings),
-        disk_size=_size(settings.get(IMAGE_SIZE, "")),
+        disk_size=_bytes(IMAGE_SIZE, settings.get(IMAGE_SIZE) or "0") or None,
         name=name,
         skip_base=settings.get("SKIP_BASE") == "1",
         packages=tuple(filter(None, packages)),
@@ -171,11 +199,15 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return allowed
 
 
-def _size(text: str) -> int | None:
+def _bytes(name: str, text: str) -> int:
+    """A setting's GiB in bytes.
+
+    :raises errors.SpecError: it is no number.
+    """
     try:
-        return int(float(text or 0) * GIB) or None
-    except ValueError as exc:
-        raise errors.SpecError(IMAGE_SIZE, "expected a number") from exc
+        return int(float(text) * GIB)
+    except (OverflowError, ValueError) as exc:
+        raise errors.SpecError(name, "expected a number of GiB") from exc
 
 
 def _architecture(word: str) -> str:
@@ -191,13 +223,16 @@ def _make_places(job: supervisor.Job, settings: Mapping[str, str]) -> None:
 
     :raises OSError: where the caller may not.
     """
-    locks = Path((job.surroundings or {})["DIB_LOCKFILES"])
-    for place in (job.output_dir, job.cache_dir, locks):
+    for place in (job.output_dir, job.cache_dir, _locks(job)):
         if place:
             place.mkdir(parents=True, exist_ok=True)
     if settings.get("LOGFILE"):
         with Path(settings["LOGFILE"]).open("a"):
             pass
+
+
+def _locks(job: supervisor.Job) -> Path:
+    return Path((job.surroundings or {})["DIB_LOCKFILES"])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import traceback
 from types import FrameType
 from typing import Any, Never
 
-from dib_service.engine import build, errors, events, sandbox, spec
+from dib_service.engine import build, errors, events, memory, sandbox, spec
 
 
 class Stop(BaseException):
@@ -71,7 +71,17 @@ def _build(job: dict[str, Any]) -> None:
         _enclose(context, [Path(path) for path in job["hidden"]])
     else:
         sandbox.stay()
+    if job["memory"]:
+        _move_to_memory(context, job["memory"])
     build.build_image(spec.BuildSpec.from_dict(job["spec"]), context)
+
+
+def _move_to_memory(context: build.Context, wanted: int) -> None:
+    places = [context.workspace / name for name in ("build", "image")]
+    if memory.cover(places, wanted):
+        context.tell("building in memory")
+    else:
+        context.warn("too little memory is free: building on disk")
 
 
 def _enclose(context: build.Context, hidden: list[Path]) -> None:

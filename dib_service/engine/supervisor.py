@@ -43,6 +43,9 @@ class Job:
     ``surroundings`` is the environment of a person who builds on a machine
     of their own: hooks have it, and see this machine's files. ``None`` is
     for a request from elsewhere, whose hooks have and see neither.
+    ``owner`` (user, group) gets what was made, if not root; ``keep_old``
+    renames what is in its place. ``memory`` has the build take place there
+    if twice that many bytes are free.
     """
 
     spec: spec.BuildSpec
@@ -54,6 +57,7 @@ class Job:
     surroundings: Mapping[str, str] | None = None
     owner: tuple[int, int] | None = None
     keep_old: bool = False
+    memory: int = 0
 
     def to_json(self, inside: Path) -> bytes:
         """The job in one line, with the directory that is now its own."""
@@ -66,6 +70,7 @@ class Job:
                 "element_path": [str(path) for path in self.element_path],
                 "cache_dir": str(cache),
                 "hidden": [str(path) for path in self.hidden],
+                "memory": self.memory,
                 "surroundings": self.surroundings and dict(self.surroundings),
             }
         ).encode()

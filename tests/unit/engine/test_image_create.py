@@ -110,6 +110,28 @@ class Spec(unittest.TestCase):
             asked("-t", "gif", "debian")
 
 
+class Memory(unittest.TestCase):
+    def test_a_build_is_there_only_if_somebody_says_so(self):
+        for settings, expected in (
+            ({}, 0),
+            ({"DIB_NO_TMPFS": "0"}, 2 * GIB),
+            ({"DIB_MIN_TMPFS": "0.5"}, GIB // 2),
+            ({"DIB_NO_TMPFS": "1", "DIB_MIN_TMPFS": "5"}, 0),
+            (
+                {
+                    "DIB_MIN_TMPFS": "5",
+                    "GENTOO_PROFILE": "default/linux/amd64/hardened",
+                },
+                0,
+            ),
+        ):
+            with self.subTest(settings):
+                self.assertEqual(expected, job("debian", **settings).memory)
+        self.assertEqual(3 * GIB, job("--min-tmpfs", "3", "debian").memory)
+        with self.assertRaises(errors.SpecError):
+            job("--min-tmpfs", "many", "debian")
+
+
 class Places(unittest.TestCase):
     def test_they_are_diskimage_builders(self):
         found = job("-o", "/srv/images/my", "debian", TMP_DIR="/big")
