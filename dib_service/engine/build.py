@@ -26,6 +26,7 @@ from dib_service.engine import (
 )
 from dib_service.engine.catalogue import NO_IMAGE
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
+from dib_service.engine.workspace import build_place
 
 # A filesystem with less than this is full, whatever it was that failed.
 FULL_BYTES = 4 * 1024 * 1024
@@ -50,17 +51,17 @@ class Context:
     @property
     def hooks(self) -> Path:
         """The gathered hooks; the contract's TMP_HOOKS_PATH."""
-        return self.workspace / "build/hooks"
+        return build_place(self.workspace) / "hooks"
 
     @property
     def root(self) -> Path:
         """Where hooks find the tree, and later the image."""
-        return self.workspace / "build/mnt"
+        return build_place(self.workspace) / "mnt"
 
     @property
     def built(self) -> Path:
         """Where the tree is while the image is mounted at its place."""
-        return self.workspace / "build/built"
+        return build_place(self.workspace) / "built"
 
     @property
     def made(self) -> Path:

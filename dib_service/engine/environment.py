@@ -8,6 +8,7 @@ import shlex
 import yaml
 
 from dib_service.engine import elements, hooks, process, spec
+from dib_service.engine.workspace import build_place
 
 # So that an element may say how it went wrong with one word.
 DIE = '() {  echo "ERROR: $*" 1>&2; exit 1; }'
@@ -74,16 +75,17 @@ def _surroundings(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _places(workspace: Path, cache_dir: Path) -> dict[str, str]:
+    build = build_place(workspace)
     return {
         "DIB_IMAGE_CACHE": str(cache_dir),
         "DIB_LOCKFILES": str(cache_dir / "lockfiles"),
-        "DIB_PYTHON_EXEC": str(workspace / "build/hooks" / hooks.PYTHON),
+        "DIB_PYTHON_EXEC": str(build / "hooks" / hooks.PYTHON),
         "HOME": str(workspace / "home"),
         "OUT_IMAGE_PATH": str(workspace / "image"),
-        "TMP_BUILD_DIR": str(workspace / "build"),
-        "TMP_HOOKS_PATH": str(workspace / "build/hooks"),
+        "TMP_BUILD_DIR": str(build),
+        "TMP_HOOKS_PATH": str(build / "hooks"),
         "TMP_IMAGE_DIR": str(workspace / "image"),
-        "TMP_MOUNT_PATH": str(workspace / "build/mnt"),
+        "TMP_MOUNT_PATH": str(build / "mnt"),
         "_LIB": str(hooks.LIB),
     }
 

@@ -257,7 +257,8 @@ def _become_inner(
 
 
 def _populate(path: Path) -> None:
-    for name in ("build", "home", "image", "out"):
+    workspace.build_place(path).mkdir()
+    for name in ("home", "image", "out"):
         (path / name).mkdir()
     temporary = path / "tmp"
     temporary.mkdir()

@@ -15,6 +15,15 @@ from dib_service.engine import errors
 PREFIX = "dib-engine-"
 
 
+def build_place(workspace: Path) -> Path:
+    """The contract's TMP_BUILD_DIR in a workspace.
+
+    Elements (source-repositories) take what follows its last dot for a word
+    that no other build has.
+    """
+    return workspace / f"dib_build.{workspace.name}"
+
+
 class Workspace:
     """A directory of our own, and the process that outlives us to clean it.
 

@@ -44,7 +44,7 @@ class Surroundings(unittest.TestCase):
             }
         )
         self.assertEqual("C", found["LC_ALL"])
-        self.assertEqual("/work/build/hooks", found["TMP_HOOKS_PATH"])
+        self.assertEqual("/work/dib_build.work/hooks", found["TMP_HOOKS_PATH"])
         self.assertEqual("", found["IMAGE_ELEMENT"])
         self.assertNotEqual("/usr/lib/dib", found["_LIB"])
 
