@@ -197,11 +197,15 @@ class InstallTest(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
         self.place = Path(holder.name)
-        fake = self.place / "pkg-map"
         # Knows one element's map.
         (self.place / "map").write_text(
             '{"default": {"a": "apple", "b": "", "c": "cherry cake"}}'
         )
+        self.file = self.place / "package-installs.json"
+
+    def have_map_of(self, elements: Path) -> None:
+        """Have the name of one of the two that map names."""
+        fake = self.place / "pkg-map"
         fake.write_text(
             f"""#!/bin/bash
 words=()
@@ -212,11 +216,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-exec {OURS / PKG_MAP} --distro debian "${{words[@]}}"
+exec {elements / PKG_MAP} --distro debian "${{words[@]}}"
 """
         )
         fake.chmod(0o755)
-        self.file = self.place / "package-installs.json"
 
     def asked(self, elements: Path, *words: str) -> tuple[int, list[str]]:
         done = subprocess.run(
@@ -253,8 +256,13 @@ exec {OURS / PKG_MAP} --distro debian "${{words[@]}}"
             ("--phase", "pre-install.d"),
         ):
             with self.subTest(words):
+                self.have_map_of(peer.elements())
                 theirs = self.asked(peer.elements(), *words)
-                self.assertEqual(theirs, self.asked(OURS, *words))
+                # Either may come first in ELEMENTS_PATH, without the other.
+                for maps in (peer.elements(), OURS):
+                    self.have_map_of(maps)
+                    for commands in (peer.elements(), OURS):
+                        self.assertEqual(theirs, self.asked(commands, *words))
 
 
 class SvcMapTest(unittest.TestCase):

@@ -18,6 +18,7 @@ class Tree:
     def __init__(self, root):
         self.root = root
         self.placed = {}
+        self.paths = []
         self.commits = []
 
     def inside(self, path):
@@ -49,9 +50,9 @@ class Tree:
 
     def write_lists(self, manifests, image):
         """Say in the image where its sources came from."""
-        if self.placed:
+        if self.paths:
             with self._list("/etc/dib-source-repositories") as file:
-                file.writelines(f"{path}\n" for path in self.placed)
+                file.writelines(f"{path}\n" for path in self.paths)
         if self.commits:
             name = f"{manifests}/dib-manifest-git-{image}"
             with self._list(name) as file:
@@ -74,6 +75,8 @@ def place(source, store, tree):
         with store.held(source) as cached:
             KINDS[source.kind](source, cached, target, tree)
     tree.placed[source.path] = source
+    # As often as it was asked for: as diskimage-builder has it.
+    tree.paths.append(source.path)
 
 
 def same(source, tree):

@@ -324,7 +324,7 @@ class TestGit(Case):
         upstream = self.repository()
         self.declare(f"x git /opt/x {upstream}", f"x git /opt/x {upstream}")
         self.fetch()
-        self.assertEqual(["/opt/x"], self.listed())
+        self.assertEqual(["/opt/x", "/opt/x"], self.listed())
         commit = git("-C", upstream, "rev-parse", "HEAD")
         manifest = self.root / "etc/dib-manifests/dib-manifest-git-image"
         self.assertEqual(
