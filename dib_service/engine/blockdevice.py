@@ -78,6 +78,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Layout:
         extra=_setting(environment, "DIB_IMAGE_EXTRA_SIZE", MiB),
         journal=_setting(environment, "DIB_JOURNAL_SIZE", MiB),
         limit=_setting(environment, "MAX_ONLINE_RESIZE", 4 * KiB),
+        text=text,
     )
     most = LARGEST[layout.root.type]
     if layout.limit is not None and layout.limit > most:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dib_service.engine import (
     blockdevice,
+    breaks,
     disk,
     elements,
     environment,
@@ -19,6 +20,8 @@ from dib_service.engine import (
     nosync,
     output,
     output_options,
+    parameters,
+    redaction,
     tidy,
     unmounting,
     usage,
@@ -38,15 +41,16 @@ class Context:
 
     ``output_dir`` is where the caller will find the artefacts; the build
     leaves them in ``made``. ``surroundings`` is the environment of a person
-    who builds on a machine of their own.
+    who builds on a machine of their own, ``screen`` their terminal.
     """
 
     workspace: Path
     output_dir: Path
     element_path: tuple[Path, ...]
     cache_dir: Path
-    say: events.Say
+    say: redaction.Teller
     surroundings: Mapping[str, str] | None = None
+    screen: int | None = None
 
     @property
     def hooks(self) -> Path:
@@ -62,6 +66,11 @@ class Context:
     def built(self) -> Path:
         """Where the tree is while the image is mounted at its place."""
         return build_place(self.workspace) / "built"
+
+    @property
+    def block_device(self) -> Path:
+        """What hooks can read of the disk."""
+        return build_place(self.workspace) / "block-device"
 
     @property
     def made(self) -> Path:
@@ -117,6 +126,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
 
         _assemble(tree, wanted.packages, ctx)
         usage.report(ctx.built, wanted.environment, ctx.tell)
+        _before_the_disk(tree, layout, wanted.disk_size, ctx)
         release = manifest.os_release(ctx.built)
 
         with contextlib.ExitStack() as held:
@@ -130,7 +140,15 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                         size=wanted.disk_size,
                     )
                 )
-            _finish(tree.exporting(target.environment), target.root)
+            tree = tree.exporting(target.environment)
+            parameters.write(
+                ctx.block_device,
+                layout,
+                environment=tree.environment,
+                size=target.image.stat().st_size,
+                image=target.image,
+            )
+            _finish(tree, target.root)
             with events.phase(ctx.say, "output"):
                 artefacts = output.write_all(
                     wanted,
@@ -181,13 +199,19 @@ def _gathered(
         cache_dir=ctx.cache_dir,
         surroundings=ctx.surroundings,
     )
+    ctx.say.learn(given)
+    Path(given["DIB_LOCKFILES"]).mkdir(parents=True, exist_ok=True)
+    given |= layout.environment
+    given |= parameters.write(ctx.block_device, layout, environment=given)
     return hooks.Tree(
         directory=ctx.hooks,
         origins=hooks.gather(chosen, ctx.hooks),
-        environment={**given, **layout.environment},
+        environment=given,
         cwd=ctx.made,
         say=ctx.say,
         prepare=nosync.prepare,
+        learn=ctx.say.learn,
+        stops=breaks.Breaks.of(ctx.surroundings or {}, ctx.screen),
     )
 
 
@@ -197,6 +221,7 @@ def _assemble(tree: hooks.Tree, packages: Sequence[str], ctx: Context) -> None:
     tree.run_outside("root.d", ctx.root)
     if tidy.empty(ctx.root):
         raise errors.EmptyTree
+    tree.add_install_type()
     with mounts.prepared(ctx.root):
         tree.run_outside("extra-data.d", ctx.root)
         tree.run_inside("pre-install.d", ctx.root)
@@ -209,6 +234,25 @@ def _assemble(tree: hooks.Tree, packages: Sequence[str], ctx: Context) -> None:
     tidy.remove_lost_and_found(ctx.root)
     ctx.root.rename(ctx.built)
     ctx.root.mkdir(mode=0o755)
+
+
+def _before_the_disk(
+    tree: hooks.Tree,
+    layout: blockdevice.Layout,
+    size: int | None,
+    ctx: Context,
+) -> None:
+    """Let hooks see the finished tree, and how large a disk it needs."""
+    if tree.has("block-device.d"):
+        # Measured for them alone: they may change the tree once more.
+        size = disk.planned_size(layout, ctx.built, size)
+        tree = tree.exporting({"DIB_IMAGE_SIZE": str(size // 1024)})
+        parameters.write(
+            ctx.block_device,
+            layout,
+            environment=tree.environment,
+            size=size,
+        )
     tree.run_outside("block-device.d", ctx.built)
 
 

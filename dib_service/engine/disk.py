@@ -88,6 +88,15 @@ def laid_out(
         )
 
 
+def planned_size(layout: Layout, tree: Path, size: int | None) -> int:
+    """The size in bytes of the image that ``laid_out`` would make now.
+
+    :raises errors.DiskTooSmall: it would not fit.
+    """
+    usage = disk_size.measure(tree, _points(layout))
+    return disk_plan.planned(layout.disks[0], layout, usage, size).size
+
+
 @contextlib.contextmanager
 def _devices(
     disk: Disk, plan: Plan, image: Path

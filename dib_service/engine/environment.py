@@ -1,13 +1,14 @@
 """What a hook finds in its environment, as diskimage-builder has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import os
 from pathlib import Path
+import re
 import shlex
 
 import yaml
 
-from dib_service.engine import elements, hooks, process, spec
+from dib_service.engine import elements, hooks, process, redaction, spec
 from dib_service.engine.workspace import build_place
 
 # So that an element may say how it went wrong with one word.
@@ -43,7 +44,7 @@ def of_hooks(
         **_places(workspace, cache_dir),
         **{name: theirs[name] for name in THEIRS if theirs.get(name)},
         **_elements(chosen, path),
-        **_request(wanted),
+        **_request(wanted, theirs),
     }
 
 
@@ -55,7 +56,9 @@ def _defaults(wanted: spec.BuildSpec) -> dict[str, str]:
         "DIB_NO_TMPFS": "1",
         "DIB_OFFLINE": "",
         "FS_TYPE": "ext4",
-        "IMAGE_TYPE": wanted.formats[0],
+        # A name of the contract's that says nothing of what is made.
+        "IMAGE_TYPE": "qcow2",
+        "PS4": "+ ",
     }
 
 
@@ -81,7 +84,8 @@ def _places(workspace: Path, cache_dir: Path) -> dict[str, str]:
         "DIB_LOCKFILES": str(cache_dir / "lockfiles"),
         "DIB_PYTHON_EXEC": str(build / "hooks" / hooks.PYTHON),
         "HOME": str(workspace / "home"),
-        "OUT_IMAGE_PATH": str(workspace / "image"),
+        # Only a build that a hook makes of its own gives it a value.
+        "OUT_IMAGE_PATH": "",
         "TMP_BUILD_DIR": str(build),
         "TMP_HOOKS_PATH": str(build / "hooks"),
         "TMP_IMAGE_DIR": str(workspace / "image"),
@@ -134,24 +138,35 @@ def evaluable(chosen: Sequence[elements.Found]) -> str:
     )
 
 
-def _request(wanted: spec.BuildSpec) -> dict[str, str]:
+def _request(
+    wanted: spec.BuildSpec, theirs: Mapping[str, str]
+) -> dict[str, str]:
+    arguments = theirs.get("DIB_ARGS") or shlex.join(
+        (
+            *("-o", wanted.name, "-t", ",".join(wanted.formats)),
+            *wanted.elements,
+        )
+    )
+    declared = {**theirs, **wanted.environment, "DIB_ARGS": arguments}
     return {
         "ARCH": spec.ARCHITECTURES[wanted.architecture],
-        "DIB_ARGS": shlex.join(
-            (
-                *("-o", wanted.name, "-t", ",".join(wanted.formats)),
-                *wanted.elements,
-            )
-        ),
-        "DIB_ENV": "\n".join(_declared(wanted.environment)),
+        "DIB_ARGS": arguments,
+        "DIB_ENV": "\n".join(_declared(declared)),
         "IMAGE_NAME": wanted.name,
     }
 
 
-def _declared(environment: Mapping[str, str]) -> list[str]:
-    """The DIB_ variables of the request, as bash's "declare -p" has them."""
-    return [
-        f"declare -x {name}={shlex.quote(value)}"
-        for name, value in sorted(environment.items())
-        if name.startswith("DIB_")
-    ]
+def _declared(environment: Mapping[str, str]) -> Iterator[str]:
+    """The DIB_ variables, as bash's "declare -p" has them.
+
+    Elements write this into images: of a secret there is only the name.
+    """
+    for name, value in sorted(environment.items()):
+        if not name.startswith("DIB_") or name == "DIB_ENV":
+            continue
+        if redaction.is_secret(name):
+            yield f"declare -x {name}"
+        else:
+            shown = redaction.without_passwords(value)
+            quoted = re.sub(r'(["$`\\])', r"\\\1", shown)
+            yield f'declare -x {name}="{quoted}"'

@@ -289,6 +289,54 @@ class EnvironmentFailed(EngineError):
         )
 
 
+class BreakFailed(EngineError):
+    """The command at a break point failed; it was to be looked at."""
+
+    turn = "caller"
+    code = "break"
+
+    def __init__(self, point: str, cause: CommandError) -> None:
+        super().__init__(
+            f"break_cmd {_ending(cause.exit_code)} at {point}",
+            point=point,
+            exit_code=cause.exit_code,
+            last_lines=cause.last_lines,
+        )
+
+
+class NoShell(EngineError):
+    """The tree has no bash, and hooks are to run in it."""
+
+    turn = "element"
+    code = "no-shell"
+
+    def __init__(self, phase: str, hook: str, cause: CommandError) -> None:
+        super().__init__(
+            f"{phase}/{hook} is to run in the chroot, but no /bin/bash runs "
+            f"there: {cause.last_lines[-1] if cause.last_lines else '?'}",
+            phase=phase,
+            hook=hook,
+            last_lines=cause.last_lines,
+        )
+
+
+class LegacyBlockDevice(EngineError):
+    """A hook of block-device.d wants to have made the image's disk."""
+
+    turn = "element"
+    code = "legacy-block-device"
+
+    def __init__(self, element: str, phase: str, hook: str) -> None:
+        super().__init__(
+            f"element {element or '?'}: {phase}/{hook} printed "
+            "IMAGE_BLOCK_DEVICE=, to have made the disk itself; say what disk "
+            "it shall be in a block-device-default.yaml",
+            element=element,
+            phase=phase,
+            hook=hook,
+        )
+
+
 class EmptyTree(EngineError):
     """After root.d there is still nothing in the tree."""
 

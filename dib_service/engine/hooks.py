@@ -1,6 +1,12 @@
 """The hooks of the chosen elements: gathered, given an environment, run."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 import contextlib
 import dataclasses
 from pathlib import Path
@@ -11,7 +17,14 @@ import sys
 import time
 from typing import Self
 
-from dib_service.engine import elements, errors, events, mounts, process
+from dib_service.engine import (
+    breaks,
+    elements,
+    errors,
+    events,
+    mounts,
+    process,
+)
 
 LIB = Path(__file__).parent / "lib"
 
@@ -19,7 +32,10 @@ LIB = Path(__file__).parent / "lib"
 IN_TARGET = Path("/tmp/in_target.d")  # noqa: S108
 
 # Phases that are told where the tree is by this name, and only they.
-TARGET_ROOT_PHASES = frozenset({"root.d", "cleanup.d"})
+TARGET_ROOT_PHASES = frozenset({"root.d", "block-device.d", "cleanup.d"})
+
+# How a hook of block-device.d once said that it has made the disk.
+LEGACY = re.compile(r"\s*(?:export\s+)?IMAGE_BLOCK_DEVICE=")
 
 # What a shell adds to an environment by itself.
 SHELL_NOISE = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
@@ -27,11 +43,19 @@ SHELL_NOISE = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
 # What is elsewhere inside than outside.
 INSIDE_ENV: Mapping[str, str] = {
     "HOME": "/root",
+    "LOGNAME": "root",
     "PATH": process.BASE_ENV["PATH"],
+    "PWD": "/",
+    "USER": "root",
 }
 
+# The way to where hooks outside run, as "chroot ROOT" is inside.
+OUTSIDE = ("/usr/bin/env",)
+
 # What names files of the host, or makes its loader name some.
-OUTSIDE_ONLY = re.compile(r"LD_.*|PYTHONHOME|PYTHONPATH|TMPDIR|VIRTUAL_ENV")
+OUTSIDE_ONLY = re.compile(
+    r"BASH_FUNC_.*|LD_.*|PS4|PYTHONHOME|PYTHONPATH|TMPDIR|VIRTUAL_ENV"
+)
 
 SOURCER = "dib-environment"
 RUNNER = "dib-run-parts"
@@ -47,7 +71,8 @@ class Tree:
 
     ``origins`` says which element a file came from, by its path below the
     directory. Hooks add to the directory while the build goes on.
-    ``prepare`` is called in each hook's process before it starts.
+    ``prepare`` is called in each hook's process before it starts, and
+    ``learn`` with the variables that hooks are given.
     """
 
     directory: Path
@@ -56,6 +81,8 @@ class Tree:
     cwd: Path
     say: events.Say
     prepare: process.Prepare | None = None
+    learn: Callable[[Mapping[str, str]], object] = lambda environment: None
+    stops: breaks.Breaks = dataclasses.field(default_factory=breaks.Breaks)
 
     def exporting(self, more: Mapping[str, str]) -> Self:
         """The same hooks with more in their environment."""
@@ -63,17 +90,21 @@ class Tree:
             self, environment={**self.environment, **more}
         )
 
+    def has(self, phase: str) -> bool:
+        """Whether a hook of the phase will run."""
+        return bool(self._names(phase))
+
     def run_outside(self, phase: str, root: Path) -> None:
         """Run a phase on the builder, beside the tree.
 
         :raises errors.HookFailed: one of its hooks did; the rest never ran.
         """
-        given = {}
+        given = {"PWD": str(self.cwd)}
         if phase in TARGET_ROOT_PHASES:
             given["TARGET_ROOT"] = str(root)
         with events.phase(self.say, phase):
             # env, because like a shell it also starts what has no "#!".
-            self._run(phase, ("/usr/bin/env",), self.directory, given)
+            self._run(phase, OUTSIDE, self.directory, given)
 
     def run_inside(self, phase: str, root: Path) -> None:
         """Run a phase in the chroot.
@@ -105,6 +136,16 @@ class Tree:
             words = (*entering, command, *packages)
             self._run_hook(phase, command, words, environment)
 
+    def add_install_type(self) -> None:
+        """Let environment.d say from now on what is installed from where."""
+        snippet = self.directory / INSTALL_TYPE
+        snippet.parent.mkdir(exist_ok=True)
+        wanted = self.environment.get("DIB_DEFAULT_INSTALLTYPE") or "source"
+        snippet.write_text(
+            "export DIB_DEFAULT_INSTALLTYPE="
+            f'"${{DIB_DEFAULT_INSTALLTYPE:-{wanted}}}"\n'
+        )
+
     def _inside(self) -> Self:
         """The same hooks without what only means something outside."""
         kept = {
@@ -114,6 +155,13 @@ class Tree:
         }
         return dataclasses.replace(self, environment=kept)
 
+    def _names(self, phase: str) -> tuple[str, ...]:
+        pattern = self.environment.get("RUN_PARTS_REGEX")
+        return elements.runnable(
+            self.directory / phase,
+            re.compile(pattern) if pattern else elements.HOOK_NAME,
+        )
+
     def _run(
         self,
         phase: str,
@@ -121,13 +169,41 @@ class Tree:
         seen_at: Path,
         given: Mapping[str, str],
     ) -> None:
-        names = elements.runnable(self.directory / phase)
-        if not names:
-            return
-        environment = self._sourced(phase, entering, seen_at, given)
-        for name in names:
-            words: list[process.Word] = [*entering, seen_at / phase / name]
-            self._run_hook(phase, name, words, environment)
+        with self._with_breaks(phase, entering, given):
+            names = self._names(phase)
+            if not names:
+                return
+            environment = self._sourced(phase, entering, seen_at, given)
+            for name in names:
+                words: list[process.Word] = [*entering, seen_at / phase / name]
+                self._run_hook(phase, name, words, environment)
+
+    @contextlib.contextmanager
+    def _with_breaks(
+        self,
+        phase: str,
+        entering: tuple[str, ...],
+        given: Mapping[str, str],
+    ) -> Iterator[None]:
+        def reach(point: str) -> None:
+            self.stops.reach(
+                point,
+                OUTSIDE if self.stops.outside else entering,
+                environment={**self.environment, **given},
+                cwd=self.cwd,
+                tell=lambda text: self.say("line", text=text, phase=phase),
+            )
+
+        name = phase.removesuffix(".d")
+        reach(f"before-{name}")
+        try:
+            yield
+        except errors.EngineError:
+            # What failed first is what there is to be said in the end.
+            with contextlib.suppress(errors.BreakFailed):
+                reach(breaks.AFTER_ERROR)
+            raise
+        reach(f"after-{name}")
 
     def _run_hook(
         self,
@@ -144,10 +220,17 @@ class Tree:
         self.say("hook", state="start", **facts)
         started = time.monotonic()
         failure = None
+        legacy = False
+
+        def hear(text: str) -> None:
+            nonlocal legacy
+            self.say("line", text=text, **facts)
+            legacy |= phase == "block-device.d" and bool(LEGACY.match(text))
+
         try:
             process.stream(
                 words,
-                lambda text: self.say("line", text=text, **facts),
+                hear,
                 env=environment,
                 cwd=self.cwd,
                 prepare=self.prepare,
@@ -163,6 +246,8 @@ class Tree:
         )
         if failure:
             raise errors.HookFailed(cause=failure, **facts) from failure
+        if legacy:
+            raise errors.LegacyBlockDevice(**facts)
 
     def _sourced(
         self,
@@ -176,21 +261,33 @@ class Tree:
         snippets = self.directory / "environment.d"
         if not snippets.is_dir() or not any(snippets.iterdir()):
             return environment
+        # What they say may show what is only then known to be a secret.
+        said: list[str] = []
         try:
             answer = process.run(
                 (*entering, seen_at / SOURCER, seen_at / "environment.d"),
                 env=environment,
                 cwd=self.cwd,
-                on_stderr=lambda text: self.say(
-                    "line", text=text, phase=phase
-                ),
+                on_stderr=said.append,
             )
         except errors.CommandError as exc:
+            self._check_shell(phase, entering)
             raise errors.EnvironmentFailed(phase, exc) from exc
         pairs = (entry.partition("=") for entry in answer.split("\0") if entry)
-        return {
+        found = {
             name: value for name, _, value in pairs if name not in SHELL_NOISE
         }
+        self.learn(found)
+        for text in said:
+            self.say("line", text=text, phase=phase)
+        return {"PWD": environment["PWD"], **found}
+
+    def _check_shell(self, phase: str, entering: tuple[str, ...]) -> None:
+        try:
+            process.run((*entering, "/bin/bash", "-c", ":"))
+        except errors.CommandError as exc:
+            name = next(iter(self._names(phase)), "")
+            raise errors.NoShell(phase, name, exc) from exc
 
     def _origin(self, phase: str, name: str) -> str:
         path = self.directory / phase / name
@@ -269,13 +366,6 @@ def _add_our_own(directory: Path) -> None:
         "export PYTHONPATH\n"
         f'exec {shlex.quote(sys.executable)} "$@"\n',
     )
-    install_type = directory / INSTALL_TYPE
-    install_type.parent.mkdir(exist_ok=True)
-    if not install_type.exists():
-        install_type.write_text(
-            "export DIB_DEFAULT_INSTALLTYPE="
-            '"${DIB_DEFAULT_INSTALLTYPE:-source}"\n'
-        )
 
 
 def _program(path: Path, text: str) -> None:
@@ -286,6 +376,8 @@ def _program(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def _seen_inside(directory: Path, root: Path) -> Iterator[None]:
     """Show the hooks, read-only, to what runs in the chroot."""
+    if not (root / "tmp").exists():
+        mounts.place(root, "tmp").chmod(0o1777)
     place = mounts.place(root, str(IN_TARGET.relative_to("/")))
     with mounts.mounted(str(directory), place, "-o", "bind,ro"):
         yield

@@ -10,7 +10,16 @@ import traceback
 from types import FrameType
 from typing import Any, Never
 
-from dib_service.engine import build, errors, events, memory, sandbox, spec
+from dib_service.engine import (
+    build,
+    errors,
+    events,
+    memory,
+    redaction,
+    sandbox,
+    spec,
+    supervisor,
+)
 
 
 class Stop(BaseException):
@@ -20,12 +29,15 @@ class Stop(BaseException):
 def main() -> Never:
     """Build what stdin describes, say on stdout what happens, exit 0 or 1."""
     signal.signal(signal.SIGTERM, _stop)
+    # That of whoever started us is none of the image's.
+    os.umask(0o022)
     job = json.loads(sys.stdin.buffer.readline())
     if _abandoned():
         sys.exit(1)
-    fault = _attempt(job)
+    teller = redaction.Teller(say)
+    fault = _attempt(job, teller)
     if fault:
-        say("fault", **fault.to_dict())
+        teller("fault", **fault.to_dict())
     sys.exit(1 if fault else 0)
 
 
@@ -36,9 +48,11 @@ def say(kind: str, **facts: Any) -> None:
         line = line[os.write(1, line) :]
 
 
-def _attempt(job: dict[str, Any]) -> errors.EngineError | None:
+def _attempt(
+    job: dict[str, Any], teller: redaction.Teller
+) -> errors.EngineError | None:
     try:
-        _build(job)
+        _build(job, teller)
     except Stop:
         return errors.Stopped()
     except errors.EngineError as exc:
@@ -57,14 +71,15 @@ def _attempt(job: dict[str, Any]) -> errors.EngineError | None:
     return None
 
 
-def _build(job: dict[str, Any]) -> None:
+def _build(job: dict[str, Any], teller: redaction.Teller) -> None:
     context = build.Context(
         workspace=Path(job["workspace"]),
         output_dir=Path(job["output_dir"]),
         element_path=tuple(Path(path) for path in job["element_path"]),
         cache_dir=Path(job["cache_dir"]),
-        say=say,
+        say=teller,
         surroundings=job["surroundings"],
+        screen=supervisor.SCREEN if job["at_terminal"] else None,
     )
     context.cache_dir.mkdir(parents=True, exist_ok=True)
     if context.surroundings is None:

@@ -112,7 +112,7 @@ class Layout:
 
     ``extra`` is room beside what the tree needs, ``journal`` the size of
     the root's journal where it is not ours to choose, ``limit`` the size
-    in bytes that the root must be able to grow to.
+    in bytes that the root must be able to grow to. ``text`` is the YAML.
     """
 
     disks: tuple[Disk, ...]
@@ -120,6 +120,7 @@ class Layout:
     extra: int | None = None
     journal: int | None = None
     limit: int | None = None
+    text: str = ""
 
     @property
     def table(self) -> Table | None:

@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 import selectors
 import signal
 import subprocess
+import termios
 import time
 
 from dib_service.engine import errors
@@ -129,6 +131,44 @@ def foreground(
                 return child.wait()
 
 
+def start(
+    words: Sequence[Word],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    terminal: int,
+) -> subprocess.Popen[bytes]:
+    """A program that has just begun, with a terminal as its own.
+
+    :raises errors.CommandError: it could not start.
+    """
+
+    def own_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    try:
+        return subprocess.Popen(
+            words,
+            env={**BASE_ENV, **env},
+            cwd=cwd,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+            preexec_fn=own_terminal,
+        )
+    except OSError as exc:
+        raise _not_started(words, exc) from exc
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a program that ``start`` began, and what it left in its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    _reap_orphans()
+
+
 def end_rooted(root: Path) -> None:
     """End every process whose root directory lies in ``root``.
 
@@ -174,9 +214,13 @@ def _popen(
             preexec_fn=prepare,
         )
     except OSError as exc:
-        raise errors.CommandError(
-            _texts(words), None, problem=f"did not start: {exc.strerror}"
-        ) from exc
+        raise _not_started(words, exc) from exc
+
+
+def _not_started(words: Sequence[Word], cause: OSError) -> errors.CommandError:
+    return errors.CommandError(
+        _texts(words), None, problem=f"did not start: {cause.strerror}"
+    )
 
 
 def _attend(

@@ -35,7 +35,7 @@ ROOT_LABEL = "cloudimg-rootfs"
 # shell, a loader or the engine itself does before the first hook speaks.
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 FORBIDDEN_VARIABLE = re.compile(
-    r"BASH_.*|CDPATH|ENV|GLOBIGNORE|HOME|IFS|LC_ALL|LD_.*|PATH|PS[0-4]"
+    r"BASH_.*|break.*|CDPATH|ENV|GLOBIGNORE|HOME|IFS|LC_ALL|LD_.*|PATH|PS[0-4]"
     r"|PYTHON.*|SHELLOPTS|TARGET_ROOT|TMP_.*|TMPDIR|_LIB"
 )
 LONGEST_VALUE = 64 * 1024

@@ -31,6 +31,9 @@ HELD_BACK = frozenset({"artefact", "manifest"})
 # Where a build works unless somebody says otherwise: it may be large.
 DEFAULT_WORKSPACE = Path("/var/tmp")  # noqa: S108 (a directory is made there)
 
+# Which descriptor a person's terminal is, in the inner process.
+SCREEN = 3
+
 Tell = Callable[[events.Event], None]
 
 INNER = "from dib_service.engine import inner; inner.main()"
@@ -59,6 +62,11 @@ class Job:
     keep_old: bool = False
     memory: int = 0
 
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a person's terminal is our input, for break points."""
+        return self.surroundings is not None and os.isatty(0)
+
     def to_json(self, inside: Path) -> bytes:
         """The job in one line, with the directory that is now its own."""
         cache = self.cache_dir or inside / "cache"
@@ -72,6 +80,7 @@ class Job:
                 "hidden": [str(path) for path in self.hidden],
                 "memory": self.memory,
                 "surroundings": self.surroundings and dict(self.surroundings),
+                "at_terminal": self.at_terminal,
             }
         ).encode()
 
@@ -108,7 +117,7 @@ def _run(job: Job, relay: "_Relay") -> int:
             workspace.workspace(job.workspace, also=end)
         )
         _populate(space.path)
-        inner = _Inner(job.to_json(space.path), group)
+        inner = _Inner(job.to_json(space.path), group, job.at_terminal)
         space.depends_on(inner.pid)
         with inner.ended_by_signals():
             relay.copy(inner.output)
@@ -130,14 +139,16 @@ def _run(job: Job, relay: "_Relay") -> int:
 class _Inner:
     """Process 1 of the build's PID namespace."""
 
-    def __init__(self, job: bytes, group: cgroup.Group) -> None:
+    def __init__(
+        self, job: bytes, group: cgroup.Group, at_terminal: bool
+    ) -> None:
         self.stopped = False
         sandbox.unshare_pids()
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_inner(theirs_in, theirs_out, group)
+            _become_inner(theirs_in, theirs_out, at_terminal, group)
         os.close(theirs_in)
         os.close(theirs_out)
         # A number could be somebody else's by the time that we use it.
@@ -234,7 +245,10 @@ def _event(line: str) -> events.Event:
 
 
 def _become_inner(
-    standard_in: int, standard_out: int, group: cgroup.Group
+    standard_in: int,
+    standard_out: int,
+    at_terminal: bool,
+    group: cgroup.Group,
 ) -> None:
     """Replace this process by a fresh interpreter that knows nothing."""
     try:
@@ -242,9 +256,16 @@ def _become_inner(
         group.join()
         os.setsid()
         os.chdir("/")
+        screen = os.dup(0) if at_terminal else None
         os.dup2(standard_in, 0)
         os.dup2(standard_out, 1)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        first = SCREEN
+        if screen is not None:
+            os.dup2(screen, SCREEN)
+            # It is already there, and none to keep, if it was the first.
+            os.set_inheritable(SCREEN, True)
+            first = SCREEN + 1
+        os.closerange(first, os.sysconf("SC_OPEN_MAX"))
         package = Path(__file__).resolve().parents[2]
         start = f"import sys; sys.path.insert(0, {str(package)!r}); {INNER}"
         os.execve(  # noqa: S606 (process 1 is not a child to wait for)

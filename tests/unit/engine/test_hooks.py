@@ -65,8 +65,6 @@ class Gather(OnDisk):
                 "dib-environment",
                 "dib-python3",
                 "dib-run-parts",
-                "environment.d",
-                "environment.d/11-dib-install-type.bash",
                 "install.d",
             },
             left,
