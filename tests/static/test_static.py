@@ -24,6 +24,9 @@ class StaticTest(unittest.TestCase):
     def test_types_of_the_lab(self) -> None:
         self.assert_clean("mypy", "-p", "tools.lab", "-p", "tests.lab")
 
+    def test_types_of_the_benchmarks(self) -> None:
+        self.assert_clean("mypy", "-p", "benchmarks")
+
     def test_lint(self) -> None:
         self.assert_clean("ruff", "check", ".")
 

@@ -1,0 +1,1 @@
+"""How long builds take, here and with diskimage-builder, side by side."""
