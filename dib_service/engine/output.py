@@ -56,7 +56,8 @@ class Artefact:
     def to_dict(self) -> dict[str, Any]:
         """The form in which it stands in events and manifests."""
         facts = dataclasses.asdict(self)
-        return {**facts, "path": str(self.path), **facts.pop("digests")}
+        digests = facts.pop("digests")
+        return {**facts, "path": str(self.path), **digests}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,8 +207,11 @@ def _digested(
     artefacts: Sequence[Artefact], kinds: Sequence[str]
 ) -> list[Artefact]:
     """The artefacts with their digests, worked out beside each other."""
-    # hashlib lets other threads run; each reads what is still in memory.
+    # hashlib lets other threads run; each reads what is still in memory,
+    # and meanwhile the disk has its own work.
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for each in artefacts:
+            pool.submit(_to_disk, each.path)
         found = [
             {kind: pool.submit(_digest, each.path, kind) for kind in kinds}
             for each in artefacts

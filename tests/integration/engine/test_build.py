@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from dib_service.engine import catalogue
-from tests.integration.engine import tiny
+from tests.integration.engine import images, tiny
 
 
 class Build(tiny.TinyBuild):
@@ -136,6 +136,76 @@ class Build(tiny.TinyBuild):
             built = self.build("trace", name="tiny")
             self.assertEqual(0, built.code)
             self.assertIn("uid=0", (self.output / "tiny.d/a").read_text())
+
+    def test_archives_and_disks_of_one_build(self):
+        self.element(
+            "kernel",
+            {
+                "cleanup.d/10-x": (
+                    'ls "$TARGET_ROOT/dev" > "$IMAGE_NAME.vmlinuz"\n'
+                    'cd "$TARGET_ROOT"; echo > .at-the-root'
+                )
+            },
+        )
+        formats = ["tar", "qcow2", "squashfs", "tgz"]
+        built = self.build("kernel", formats=formats, name="tiny")
+        self.assertEqual(0, built.code, built.events[-5:])
+        made = {each["format"]: each for each in built.of_kind("artefact")}
+        self.assertEqual({*formats, "vmlinuz"}, set(made))
+        self.assertEqual("kernel", made["vmlinuz"]["role"])
+        [manifest] = built.of_kind("manifest")
+        self.assertEqual(
+            sorted(each["sha512"] for each in made.values()),
+            sorted(
+                each["sha512"] for each in manifest["manifest"]["artefacts"]
+            ),
+        )
+        # The hooks had a /dev, and it was not the image's.
+        self.assertIn("null", (self.output / "tiny.vmlinuz").read_text())
+        for suffix in ("tar", "tgz"):
+            names = images.run(
+                "tar", "--list", "--file", self.output / f"tiny.{suffix}"
+            ).splitlines()
+            self.assertIn("./.at-the-root", names)
+            self.assertEqual(
+                ["./dev/", "./proc/", "./sys/"],
+                [
+                    name
+                    for name in names
+                    if name.startswith(("./dev", "./proc", "./sys"))
+                ],
+            )
+        listing = images.run(
+            "unsquashfs", "-l", "-d", "", self.output / "tiny.squash"
+        ).splitlines()
+        self.assertIn("/.at-the-root", listing)
+        self.assertIn("/dev", listing)
+        self.assertNotIn("/dev/null", listing)
+        self.assertNotIn("/proc/version", listing)
+        self.assert_nothing_is_left()
+
+    def test_an_archive_alone_has_seen_a_disk(self):
+        # finalise.d may ask for it, whatever the format.
+        self.element(
+            "loader", {"finalise.d/10-x": 'echo "$IMAGE_BLOCK_DEVICE"'}
+        )
+        built = self.build("loader", formats=["tar"])
+        self.assertEqual(0, built.code, built.events[-5:])
+        [device] = built.lines("10-x")
+        self.assertTrue(device.startswith("/dev/loop"), device)
+        self.assertEqual(
+            {"image.tar", "image.tar.sha256", "image.tar.sha512"},
+            {path.name for path in self.output.iterdir()},
+        )
+
+    def test_what_this_host_cannot_make_is_said_at_once(self):
+        built = self.build(
+            formats=["qcow2"],
+            environment={"QEMU_IMG_OPTIONS": "cluster_size=1"},
+        )
+        self.assertEqual("spec", built.fault["code"])
+        self.assertIn("QEMU_IMG_OPTIONS", built.fault["message"])
+        self.assertEqual([], built.of_kind("hook"))
 
     def test_the_image_has_forgotten_the_build(self):
         self.element(

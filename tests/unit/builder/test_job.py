@@ -90,6 +90,14 @@ class JobTest(unittest.TestCase):
         self.assertEqual(artefact.sha512, image["os_hash_value"])
         self.assertEqual(artefact.size, image["size"])
 
+    def test_a_kernel_beside_the_image_is_not_uploaded(self):
+        self.run_one("kernel")
+        self.assertEqual([], self.conductor.faults)
+        self.assertEqual(["build-1-qcow2"], list(self.glance.images))
+        self.assertEqual(
+            ["qcow2"], [each.format for each in self.conductor.artefacts]
+        )
+
     def test_the_log_names_element_phase_and_hook(self):
         self.run_one()
         log = self.conductor.log
