@@ -68,12 +68,19 @@ def _create(name: str, words: Sequence[str], caller: Caller) -> int:
 
 def _instead(option: str, name: str) -> str:
     if option == VERSION:
-        return importlib.metadata.version("dib-service")
+        return _version()
     return (
         str(installed.directory("drop-in"))
         if option == DROP_IN_PATH
         else usage(name)
     )
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("dib-service")
+    except importlib.metadata.PackageNotFoundError:
+        return "a checkout that is not installed"
 
 
 def _build(name: str, job: supervisor.Job, settings: Mapping[str, str]) -> int:
