@@ -57,6 +57,9 @@ OUTSIDE_ONLY = re.compile(
     r"BASH_FUNC_.*|LD_.*|PS4|PYTHONHOME|PYTHONPATH|TMPDIR|VIRTUAL_ENV"
 )
 
+# A variable that says which names hooks may have, for dib-run-parts too.
+PATTERN = "RUN_PARTS_REGEX"
+
 SOURCER = "dib-environment"
 RUNNER = "dib-run-parts"
 
@@ -156,11 +159,12 @@ class Tree:
         return dataclasses.replace(self, environment=kept)
 
     def _names(self, phase: str) -> tuple[str, ...]:
-        pattern = self.environment.get("RUN_PARTS_REGEX")
-        return elements.runnable(
-            self.directory / phase,
-            re.compile(pattern) if pattern else elements.HOOK_NAME,
-        )
+        given = self.environment.get(PATTERN)
+        try:
+            pattern = re.compile(given) if given else elements.HOOK_NAME
+        except re.error as exc:
+            raise errors.SpecError(PATTERN, str(exc)) from exc
+        return elements.runnable(self.directory / phase, pattern)
 
     def _run(
         self,

@@ -1,9 +1,13 @@
 """Calls of the kernel's for which Python has no name."""
 
+from collections.abc import Iterable, Iterator
+import contextlib
 import ctypes
+import fcntl
 import os
 from pathlib import Path
 import platform
+import struct
 
 from dib_service.engine import errors
 
@@ -14,10 +18,17 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC = 4096, 16384
 MS_UNBINDABLE, MS_PRIVATE = 1 << 17, 1 << 18
 MNT_DETACH = 2
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+
+# From <linux/fs.h>: of ext4, XFS and btrfs, by chattr(1)'s name i.
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+FS_IMMUTABLE_FL = 0x10
 
 # From <asm/unistd.h>; the C library has no function for it.
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+# How far below the root of everything a chroot may be.
+DEEPEST = 256
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,6 +41,15 @@ def unshare(flags: int) -> None:
 def end_with_parent(number: int) -> None:
     """Be sent a signal when the parent ends, however it ends."""
     _call("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def forgo(capabilities: Iterable[int]) -> None:
+    """Let no program that is started from now on have these."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    for number in capabilities:
+        # What an older kernel does not know by name nobody can forgo.
+        if number <= last:
+            _call("prctl", PR_CAPBSET_DROP, number, 0, 0, 0)
 
 
 def set_host_name(name: bytes) -> None:
@@ -55,6 +75,71 @@ def mount(
         data.encode() or None,
         about=str(target),
     )
+
+
+def root_is_mount() -> bool:
+    """Whether / is a mount point, which it is not in a plain chroot."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(line.split()[4] == "/" for line in lines)
+
+
+def make_root_a_mount() -> None:
+    """Stay in a plain chroot, with / a mount of its own.
+
+    Only what is the root of a mount can be made private, or be replaced; so
+    we step out of the chroot, in a mount namespace that is ours alone, and
+    into it again.
+    """
+    inside = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir("/")
+    try:
+        # Whose root is below where they are is held by nothing in going up.
+        os.chroot("proc")
+        for _ in range(DEEPEST):
+            os.chdir("..")
+        os.chroot(".")
+        mount("none", Path("/"), flags=MS_REC | MS_PRIVATE)
+        os.fchdir(inside)
+        place = Path.cwd()
+    finally:
+        os.close(inside)
+    mount(str(place), place, flags=MS_BIND | MS_REC)
+    os.chdir(place)
+    os.chroot(".")
+
+
+def is_immutable(path: Path) -> bool:
+    """Whether a file has chattr's i; many filesystems have no such thing."""
+    try:
+        return bool(_flags(path) & FS_IMMUTABLE_FL)
+    except OSError:
+        return False
+
+
+def make_mutable(path: Path) -> None:
+    """Take chattr's i off a file.
+
+    :raises OSError: it cannot be taken off.
+    """
+    flags = _flags(path) & ~FS_IMMUTABLE_FL
+    with _opened(path) as file:
+        fcntl.ioctl(file, FS_IOC_SETFLAGS, struct.pack("l", flags))
+
+
+def _flags(path: Path) -> int:
+    with _opened(path) as file:
+        answer = fcntl.ioctl(file, FS_IOC_GETFLAGS, bytes(8))
+    return int(struct.unpack("l", answer)[0])
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor of a file or directory, without waiting for a FIFO."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield file
+    finally:
+        os.close(file)
 
 
 def replace_root(new: Path) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 import time
 
-from dib_service.engine import errors, process
+from dib_service.engine import errors, kernel, process
 
 # An external interface: elements edit the image's own resolv.conf under
 # this name while ours stands in its place.
@@ -118,8 +118,9 @@ def _resolving(root: Path) -> Iterator[None]:
 
 def _give_back(current: Path, original: Path) -> None:
     # A symlink was made while ours was lent, as when systemd-resolved is
-    # installed: the image's own decision.
-    if current.is_symlink():
+    # installed, or a hook has written a file that nobody shall change: the
+    # image's own decision.
+    if current.is_symlink() or kernel.is_immutable(current):
         original.unlink(missing_ok=True)
         return
     current.unlink(missing_ok=True)

@@ -27,6 +27,20 @@ ALWAYS_HIDDEN = (
     "/var/lib/dib-service",
 )
 
+# From <linux/capability.h>: what reaches the machine beyond its files, and no
+# element has a use for. Mounts, nodes, owners and networks they do need.
+FORGONE: Mapping[str, int] = {
+    "CAP_SYS_MODULE": 16,
+    "CAP_SYS_RAWIO": 17,
+    "CAP_SYS_BOOT": 22,
+    "CAP_SYS_TIME": 25,
+    "CAP_SYSLOG": 34,
+    "CAP_WAKE_ALARM": 35,
+    "CAP_BLOCK_SUSPEND": 36,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
+
 # Kernel names: major, minor, and the mode it has everywhere.
 NODES: Mapping[str, tuple[int, int, int]] = {
     "full": (1, 7, 0o666),
@@ -76,6 +90,7 @@ def enclose(
         temporary=temporary,
     )
     _own_kernel_mounts()
+    kernel.forgo(FORGONE.values())
 
 
 def stay() -> None:
@@ -92,6 +107,8 @@ def _unshare() -> None:
     kernel.unshare(
         kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
     )
+    if not kernel.root_is_mount():
+        kernel.make_root_a_mount()
     kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
 
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 
-from dib_service.engine import errors
+from dib_service.engine import errors, kernel
 
 PREFIX = "dib-engine-"
 
@@ -90,6 +90,11 @@ def remove(path: Path) -> None:
             raise errors.MountError(f"{point} is still mounted", path=point)
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
+        # A hook may have made files that not even root may delete.
+        for place, _, names in os.walk(path):
+            for each in (Path(place), *(Path(place, name) for name in names)):
+                if not each.is_symlink() and kernel.is_immutable(each):
+                    kernel.make_mutable(each)
         shutil.rmtree(path)
 
 

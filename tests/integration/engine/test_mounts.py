@@ -67,6 +67,17 @@ class Mounts(unittest.TestCase):
         self.assertEqual("nameserver 192.0.2.2\n", own.read_text())
         self.assertFalse(original.exists())
 
+    def test_one_that_nobody_shall_change_stays(self):
+        own = self.root / "etc/resolv.conf"
+        own.write_text("nameserver 192.0.2.1\n")
+        with mounts.prepared(self.root):
+            self.assertEqual(0o644, own.stat().st_mode & 0o777)
+            own.write_text("nameserver 192.0.2.2\n")
+            subprocess.run(["chattr", "+i", own], check=True)
+            self.addCleanup(subprocess.run, ["chattr", "-i", own], check=True)
+        self.assertEqual("nameserver 192.0.2.2\n", own.read_text())
+        self.assertEqual([own], list((self.root / "etc").iterdir()))
+
     def test_an_image_without_resolv_conf_stays_without(self):
         with mounts.prepared(self.root):
             pass

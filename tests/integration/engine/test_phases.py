@@ -181,6 +181,21 @@ class Faults(tiny.TinyBuild):
         self.assertEqual(0, built.code, built.events[-5:])
         self.assertEqual(["1777"], built.lines("10-x"))
 
+    def test_what_not_even_root_may_delete_is_deleted(self):
+        self.element(
+            "stays",
+            {
+                "post-root.d/10-x": (
+                    'echo kept > "$TMP_MOUNT_PATH/etc/stays"\n'
+                    'chattr +i "$TMP_MOUNT_PATH/etc/stays"'
+                ),
+                "finalise.d/10-y": "cat /etc/stays",
+            },
+        )
+        built = self.build("stays")
+        self.assertEqual(["kept"], built.lines("10-y"), built.events[-5:])
+        self.assert_nothing_is_left()
+
     def test_hidden_files_at_the_root_survive(self):
         self.element(
             "dots",

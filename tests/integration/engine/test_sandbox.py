@@ -1,11 +1,14 @@
 """What a build sees of the machine, and what is left when it is killed."""
 
+import json
 import os
 from pathlib import Path
 import signal
 import subprocess
+import sys
 import tempfile
 
+from dib_service.engine import sandbox
 from tests.integration.engine import tiny
 
 STRAY = """
@@ -160,6 +163,25 @@ class Sight(tiny.TinyBuild):
         ).stdout.splitlines()
         self.assertEqual(here, said[: len(here)])
 
+    def test_hooks_cannot_do_what_no_element_needs(self):
+        ask = "while read -r line; do echo $line; done < /proc/self/status"
+        self.element(
+            "looks", {"extra-data.d/10-x": ask, "install.d/20-y": ask}
+        )
+        built = self.build("looks")
+        for hook in ("10-x", "20-y"):
+            status = dict(
+                line.split(": ", 1)
+                for line in built.lines(hook)
+                if ": " in line
+            )
+            held = int(status["CapEff"], 16) | int(status["CapBnd"], 16)
+            for name, number in sandbox.FORGONE.items():
+                self.assertFalse(held >> number & 1, name)
+            # To make an image: chown, setfcap, mknod, chroot, mounts.
+            for number in (0, 31, 27, 18, 21):
+                self.assertTrue(held >> number & 1, number)
+
     def test_no_process_but_the_builds_own(self):
         self.element(
             "looks",
@@ -207,6 +229,74 @@ class Sight(tiny.TinyBuild):
         built = self.build("looks")
         self.assertIn("none", built.lines("10-x"))
         self.assertFalse(Path("/tmp/own").exists())
+
+
+# Binds all of the host into a directory and builds with that as its root: no
+# mount point, as a chroot's that somebody made by hand.
+IN_CHROOT = """
+set -eu
+root=$1
+shift
+mount --make-rshared /
+for path in /*; do
+    place=$root$path
+    if [ -L "$path" ]; then
+        cp -P "$path" "$place"
+    elif [ -d "$path" ]; then
+        mkdir "$place"
+        case $path in
+            /proc) mount -t proc proc "$place" ;;
+            *) mount --rbind "$path" "$place" ;;
+        esac
+    fi
+done
+before=$(cat /proc/self/mountinfo | wc -l)
+chroot "$root" "$@"
+test "$before" = "$(cat /proc/self/mountinfo | wc -l)"
+"""
+
+
+class InChroot(tiny.TinyBuild):
+    def in_chroot(self, *words, **environment):
+        root = self.place / "chroot"
+        root.mkdir()
+        return subprocess.run(
+            [
+                *("unshare", "--mount", "bash", "-c", IN_CHROOT, "bash"),
+                *(root, "env", f"PYTHONPATH={tiny.CHECKOUT}", "--chdir=/"),
+                *(sys.executable, "-m", *words),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
+        )
+
+    def test_a_root_that_is_no_mount_point(self):
+        described = self.place / "spec.json"
+        self.element("looks", {"extra-data.d/10-x": "findmnt -n -o FSTYPE /"})
+        described.write_text(
+            json.dumps({"version": 1, "elements": ["tiny", "looks"]})
+        )
+        built = self.in_chroot(
+            *("dib_service.engine", "build", described),
+            *("--output-dir", self.output, "--workspace", self.workspace),
+            *("--element-path", self.elements),
+        )
+        self.assertEqual(0, built.returncode, built.stdout + built.stderr)
+        self.assertIn('"text": "tmpfs"', built.stdout)
+        self.assertTrue((self.output / "image.qcow2").is_file())
+        self.assert_nothing_is_left()
+
+    def test_a_persons_build_there(self):
+        built = self.in_chroot(
+            *("dib_service.engine.image_create", "-o", self.output / "image"),
+            "tiny",
+            ELEMENTS_PATH=str(self.elements),
+            TMPDIR=str(self.workspace),
+        )
+        self.assertEqual(0, built.returncode, built.stdout + built.stderr)
+        self.assertTrue((self.output / "image.qcow2").is_file())
 
 
 class Ending(tiny.TinyBuild):
@@ -278,7 +368,7 @@ class Ending(tiny.TinyBuild):
         running = self.started("extra-data.d")
         [theirs] = self.workspace.glob("dib-engine-*")
         self.assertEqual(0, self.build().code)
-        self.assertTrue((theirs / "build").is_dir())
+        self.assertTrue((theirs / "out").is_dir())
         running.process.kill()
         running.process.wait(10)
         self.wait_until_nothing_is_left()

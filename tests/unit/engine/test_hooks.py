@@ -84,3 +84,25 @@ class Gather(OnDisk):
         link = self.place / "hooks/install.d/20-b"
         self.assertEqual(Path("10-a"), link.readlink())
         self.assertTrue((self.place / "hooks/static/gone").is_symlink())
+
+
+class Names(OnDisk):
+    def tree(self, **environment):
+        return hooks.Tree(
+            directory=self.place,
+            origins={},
+            environment=environment,
+            cwd=self.place,
+            say=lambda kind, **facts: None,
+        )
+
+    def test_which_names_run_is_for_a_variable_to_say(self):
+        self.write("install.d/10-x.sh", "", 0o755)
+        self.assertFalse(self.tree().has("install.d"))
+        given = self.tree(RUN_PARTS_REGEX=r"\.sh$")
+        self.assertTrue(given.has("install.d"))
+
+    def test_a_pattern_that_is_none(self):
+        with self.assertRaises(errors.SpecError) as caught:
+            self.tree(RUN_PARTS_REGEX="(").has("install.d")
+        self.assertEqual("RUN_PARTS_REGEX", caught.exception.facts["field"])
