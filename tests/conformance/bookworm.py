@@ -25,34 +25,28 @@ def tree() -> Path:
     Like any installed system it knows the packages of its archive, so that
     no build needs to fetch the lists again.
     """
-    sources = _sources()
+    lines = _sources()
     wanted = hashlib.sha256(
-        "\n".join((*sources, *PACKAGES)).encode()
+        "\n".join((*lines, *PACKAGES)).encode()
     ).hexdigest()
     place = sides.copy_of_cache(f"bookworm-{wanted[:12]}.tar")
     with (sides.CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
-            _make(place, sources)
+            _make(place, lines)
     return place
 
 
-def mirror() -> str:
-    """The archive that the host's own apt uses, security aside."""
+def mirror(suite: str) -> str:
+    """The archive that the host's own apt uses for a suite."""
     return next(
-        line.split()[-3]
-        for line in _sources()
-        if line.split()[-2] == "bookworm"
+        line.split()[1] for line in _sources() if line.split()[2] == suite
     )
 
 
-def security_mirror() -> str:
-    """The archive of security updates that the host's own apt uses."""
-    return next(
-        line.split()[-3]
-        for line in _sources()
-        if line.split()[-2] == "bookworm-security"
-    )
+def sources() -> str:
+    """A sources.list of the host's archives."""
+    return "".join(f"{line}\n" for line in _sources())
 
 
 def _sources() -> list[str]:
@@ -77,7 +71,7 @@ def _sources() -> list[str]:
     return [found[release] for release in sorted(found)]
 
 
-def _make(place: Path, sources: list[str]) -> None:
+def _make(place: Path, lines: list[str]) -> None:
     unfinished = place.with_suffix(".new")
     subprocess.run(
         [
@@ -87,7 +81,7 @@ def _make(place: Path, sources: list[str]) -> None:
             "--skip=cleanup/apt/lists",
             *("--format=tar", "bookworm", unfinished, "-"),
         ],
-        input="\n".join(sources) + "\n",
+        input="\n".join(lines) + "\n",
         check=True,
         text=True,
     )

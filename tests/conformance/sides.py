@@ -13,7 +13,6 @@ import dataclasses
 import os
 from pathlib import Path
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,7 +47,7 @@ class Wanted:
     """What both are asked for; ``size`` is the disk's, in GiB.
 
     ``own`` are the directories of elements that come before those of
-    diskimage-builder.
+    diskimage-builder; ``authorized_keys`` are those of the caller.
     """
 
     elements: tuple[str, ...]
@@ -56,6 +55,7 @@ class Wanted:
     size: int | None = None
     base: bool = False
     own: tuple[Path, ...] = (ELEMENTS,)
+    authorized_keys: str = ""
 
 
 @dataclasses.dataclass
@@ -182,6 +182,10 @@ def _run(
     for name in ("home", "out", "records", "tmp"):
         (side.place / name).mkdir(parents=True)
     side.cache.mkdir(parents=True, exist_ok=True)
+    if wanted.authorized_keys:
+        keys = side.place / "home/.ssh/authorized_keys"
+        keys.parent.mkdir(mode=0o700)
+        keys.write_text(wanted.authorized_keys)
     words += [
         *("-o", side.place / "out/image", "-t", "raw"),
         *("--image-cache", side.cache),
@@ -246,9 +250,3 @@ def copy_of_cache(name: str) -> Path:
     place = CACHE / name
     place.parent.mkdir(parents=True, exist_ok=True)
     return place
-
-
-def forget_caches() -> None:
-    """What the builds of either kept for the next one."""
-    for name in ("peer", "ours"):
-        shutil.rmtree(CACHE / f"image-create-{name}", ignore_errors=True)
