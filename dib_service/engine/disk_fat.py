@@ -41,8 +41,7 @@ def mounted(
             # A boot loader asks of which device this is the mount, and looks
             # into that with a FAT driver of its own. A tmpfs takes the
             # device's name for its own.
-            size = os.lseek(device.fd, 0, os.SEEK_END)
-            in_memory = ("-t", "tmpfs", "-o", f"size={size},mode=755")
+            in_memory = ("-t", "tmpfs", "-o", f"size={device.size},mode=755")
             stack.enter_context(mounts.mounted(device.path, place, *in_memory))
         yield
         if not driver:

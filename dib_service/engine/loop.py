@@ -39,6 +39,11 @@ class LoopDevice:
     path: Path
     fd: int
 
+    @property
+    def size(self) -> int:
+        """The bytes that it has."""
+        return os.lseek(self.fd, 0, os.SEEK_END)
+
     def flush(self) -> None:
         """Write what is dirty and forget what is cached.
 

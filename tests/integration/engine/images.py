@@ -2,6 +2,7 @@
 
 from pathlib import Path
 import subprocess
+import time
 
 from dib_service.engine import blockdevice, disk, mounts
 
@@ -20,11 +21,20 @@ def loops_over(path):
     for device in Path("/sys/block").glob("loop*"):
         try:
             backing = (device / "loop/backing_file").read_text()
-        except FileNotFoundError:
+        except OSError:
+            # It has no file, or lost it just now.
             continue
         if backing.removesuffix("\n").startswith(str(path)):
             held.append(device.name)
     return sorted(held)
+
+
+def loops_left(path):
+    """Those that are still there after what XFS takes to let one go."""
+    give_up = time.monotonic() + 10
+    while loops_over(path) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return loops_over(path)
 
 
 def mounts_below(path):
