@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
+import signal
 import tempfile
+import time
 import unittest
 
 from dib_service.engine import disk, mounts, output, spec, verify
 from dib_service.engine.output_options import Options
-from tests.integration.engine import images, nasty
+from tests.integration.engine import images, nasty, tiny
 
 ACL = "system.posix_acl"
 
@@ -185,3 +188,36 @@ class ReadBack(unittest.TestCase):
                     *(f"{kind}sum", "--check", f"{artefact.name}.{kind}"),
                     cwd=self.path / "out",
                 )
+
+
+class Killed(tiny.TinyBuild):
+    def test_one_that_is_killed_at_the_end_leaves_all_or_nothing(self):
+        self.element(
+            "large",
+            {
+                "post-root.d/10-x": (
+                    'head -c 90M /dev/urandom > "$TMP_MOUNT_PATH/x"'
+                )
+            },
+        )
+        whole = {
+            f"image.{name}{suffix}"
+            for name in ("raw", "tar")
+            for suffix in ("", ".sha256", ".sha512")
+        }
+        # Another filesystem: the files are copied, which takes its time.
+        holder = tempfile.TemporaryDirectory(dir="/dev/shm")
+        self.addCleanup(holder.cleanup)
+        self.output = Path(holder.name)
+        running = self.start("large", formats=["raw", "tar"])
+        self.addCleanup(running.process.stdout.close)
+        while running.process.poll() is None:
+            if any(self.output.iterdir()):
+                os.kill(running.process.pid, signal.SIGKILL)
+                break
+            time.sleep(0.001)
+        running.process.wait()
+        self.wait_until_nothing_is_left()
+        found = {path.name for path in self.output.iterdir()}
+        self.assertIn(found, (set(), whole))
+        self.assertEqual(-signal.SIGKILL, running.process.returncode)
