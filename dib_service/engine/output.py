@@ -95,43 +95,21 @@ def write_all(
     """
     sides = _beside(output_dir)
     with _unfinished(output_dir) as place:
-        files = {
-            each: place / wanted.file_name(each) for each in wanted.formats
-        }
-        for each in filter(files.__contains__, ARCHIVES):
-            output_archive.write(each, source.root, files[each], options, warn)
-        source.put_away()
-        virtual_size = 0
-        # What reads the image comes first: it is moved for raw.
-        for each in filter(files.__contains__, reversed(DISKS)):
-            virtual_size = virtual_size or source.image.stat().st_size
-            output_disk.write(each, source.image, files[each], options)
-        # diskimage-builder makes further disks and then loses them.
-        others = {
-            place / f"{wanted.name}-{name}.raw": path
-            for name, path in source.others.items()
-            if virtual_size
-        }
-        for path, disk in others.items():
-            output_disk.write("raw", disk, path, options)
+        images = _images(wanted, source, place, options, warn)
         artefacts = _digested(
-            [
-                *(_image(*each, virtual_size) for each in files.items()),
-                *(
-                    dataclasses.replace(_side(path, place), role="disk")
-                    for path in others
-                ),
-                *(_side(path, output_dir) for path in sides),
-            ],
+            [*images, *(_side(path, output_dir) for path in sides)],
             options.checksums,
         )
         for artefact in artefacts:
             if artefact.role != "other" and artefact.format != DOCKER:
                 _write_checksums(artefact, place)
+        ours = {path.name for path in place.iterdir()}
         _name(place, output_dir)
     return tuple(
         dataclasses.replace(artefact, path=output_dir / artefact.name)
         for artefact in artefacts
+        # What a hook wrote under a name of ours is no more.
+        if artefact.path.parent == place or artefact.name not in ours
     )
 
 
@@ -171,6 +149,40 @@ def _unfinished(output_dir: Path) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place)
+
+
+def _images(
+    wanted: BuildSpec,
+    source: Source,
+    place: Path,
+    options: Options,
+    warn: Callable[[str], None],
+) -> list[Artefact]:
+    """Each of the formats, and further disks, in ``place``."""
+    files = {each: place / wanted.file_name(each) for each in wanted.formats}
+    for each in filter(files.__contains__, ARCHIVES):
+        output_archive.write(each, source.root, files[each], options, warn)
+    source.put_away()
+    disks = [each for each in DISKS if each in files]
+    virtual_size = source.image.stat().st_size if disks else 0
+    # What reads the image comes first: it is moved for raw.
+    for each in reversed(disks):
+        output_disk.write(each, source.image, files[each], options)
+    # diskimage-builder makes further disks and then loses them.
+    others = {
+        place / f"{wanted.name}-{name}.raw": path
+        for name, path in source.others.items()
+        if disks
+    }
+    for path, disk in others.items():
+        output_disk.write("raw", disk, path, options)
+    return [
+        *(_image(*each, virtual_size) for each in files.items()),
+        *(
+            dataclasses.replace(_side(path, place), role="disk")
+            for path in others
+        ),
+    ]
 
 
 def _image(wanted: str, path: Path, virtual_size: int) -> Artefact:
