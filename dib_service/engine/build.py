@@ -231,6 +231,8 @@ def _assemble(tree: hooks.Tree, packages: Sequence[str], ctx: Context) -> None:
         tree.run_inside("post-install.d", ctx.root)
         tree.run_outside("post-root.d", ctx.root)
     ctx.unmount_extra(unmounting.DETACH, unmounting.UNMOUNT)
+    # An element that lends the tree a cache leaves it to us to take away.
+    mounts.unmount_below(ctx.root)
     tidy.remove_lost_and_found(ctx.root)
     ctx.root.rename(ctx.built)
     ctx.root.mkdir(mode=0o755)

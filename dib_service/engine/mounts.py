@@ -1,6 +1,6 @@
 """What is mounted while a tree is worked on, and gone afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 import contextlib
 import os
 from pathlib import Path
@@ -35,6 +35,7 @@ def prepared(root: Path) -> Iterator[Path]:
             )
         )
         # The last to be entered is the first to end: before the umounts.
+        stack.callback(unmount_below, root, but=below(root))
         stack.callback(process.end_rooted, root)
         yield root
 
@@ -54,6 +55,30 @@ def mounted(
         yield target
     finally:
         unmount(target)
+
+
+def below(root: Path) -> dict[int, Path]:
+    """What is mounted below a directory, by the kernel's number for it, the
+    oldest first."""
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        number, _, _, _, point, *_ = line.split()
+        path = Path(point.encode().decode("unicode_escape"))
+        if path != root and path.is_relative_to(root):
+            found[int(number)] = path
+    return found
+
+
+def unmount_below(root: Path, but: Collection[int] = ()) -> None:
+    """Unmount what hooks have mounted below a directory and left there.
+
+    ``but`` are the numbers of those that stay.
+
+    :raises errors.MountError: one is still in use.
+    """
+    for number, path in reversed(below(root).items()):
+        if number not in but:
+            unmount(path)
 
 
 def unmount(target: Path) -> None:

@@ -46,11 +46,25 @@ class Mounts(unittest.TestCase):
                 (self.root / "sys/made").mkdir()
         self.assertEqual([], mounted_below(self.root))
 
+    def test_what_was_mounted_in_the_tree_meanwhile_is_not_any_more(self):
+        (self.root / "kept").mkdir()
+        with (
+            mounts.mounted("tmpfs", self.root / "kept", "-t", "tmpfs"),
+        ):
+            with mounts.prepared(self.root):
+                for place in ("dev/shm", "kept/a b", "kept", "proc"):
+                    (self.root / place).mkdir(exist_ok=True, parents=True)
+                    mount = ["mount", "-t", "tmpfs", "none"]
+                    subprocess.run([*mount, self.root / place], check=True)
+            left = mounted_below(self.root)
+            self.assertEqual([str(self.root / "kept")], left)
+        self.assertEqual([], mounted_below(self.root))
+
     def test_what_was_left_running_in_the_tree_is_ended(self):
+        for name in ("bin", "lib", "lib64", "usr"):
+            (self.root / name).mkdir()
+            process_bind(self.root / name, f"/{name}", self)
         with mounts.prepared(self.root):
-            for name in ("bin", "lib", "lib64", "usr"):
-                (self.root / name).mkdir()
-                process_bind(self.root / name, f"/{name}", self)
             left = subprocess.Popen(["chroot", self.root, "/bin/sleep", "600"])
             while Path(f"/proc/{left.pid}/root").readlink() != self.root:
                 pass

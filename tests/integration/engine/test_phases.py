@@ -155,6 +155,37 @@ class Disk(tiny.TinyBuild):
 
 
 class Faults(tiny.TinyBuild):
+    def test_what_hooks_have_mounted_is_not_in_the_image(self):
+        lend = (
+            'mkdir -p "$TMP_MOUNT_PATH/{0}"\n'
+            'mount --bind "$_LIB" "$TMP_MOUNT_PATH/{0}"'
+        )
+        self.element(
+            "lends",
+            {
+                "root.d/50-x": lend.format("cache"),
+                "extra-data.d/50-x": lend.format("more"),
+                "post-install.d/10-x": "ls /cache/die /more/die",
+                "pre-finalise.d/50-x": lend.format("late"),
+                "finalise.d/10-y": "ls -A /cache /more; ls /late/die",
+                "cleanup.d/10-z": 'echo "in: $(ls -A "$TARGET_ROOT/cache")"',
+            },
+        )
+        built = self.build("lends", formats=["raw"])
+        self.assertEqual(0, built.code, built.events[-5:])
+        self.assertIn("/cache/die", built.lines("10-x"))
+        self.assertEqual(
+            ["/cache:", "", "/more:", "/late/die"], built.lines("10-y")
+        )
+        listed = subprocess.run(
+            ["debugfs", "-R", "ls -p /late", self.output / "image.raw"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        self.assertNotIn("die", listed)
+        self.assert_nothing_is_left()
+
     def test_a_tree_without_bash(self):
         self.element("bare", {"install.d/10-x": "true"})
         tree = self.elements / "tiny/root.d/10-tiny"
