@@ -136,6 +136,13 @@ class TestSources(unittest.TestCase):
                 self.assertEqual((1, ""), (done.returncode, done.stdout))
                 self.assertIn("DIB_APT_SOURCES_CONF", done.stderr)
 
+    def test_the_keyring_has_two_names(self) -> None:
+        for name in ("DIB_APT_KEYRING", "DIB_DEBIAN_KEYRING"):
+            first, *_ = self.sources(
+                "sid", DIB_DISTRIBUTION_MIRROR=MIRROR, **{name: "/x.gpg"}
+            )
+            self.assertIn("[signed-by=/x.gpg]", first)
+
     def test_a_release_is_one_word(self) -> None:
         done = self.run_sources("bookworm\nx", DIB_DISTRIBUTION_MIRROR=MIRROR)
         self.assertEqual((1, ""), (done.returncode, done.stdout))
