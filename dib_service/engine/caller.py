@@ -38,8 +38,7 @@ class Caller:
     @classmethod
     def present(cls) -> Self:
         """Whoever runs this process."""
-        home = pwd.getpwuid(os.getuid()).pw_dir
-        return cls({"HOME": home, **os.environ})
+        return cls({"HOME": _home(), **os.environ})
 
     @classmethod
     def behind(cls, pid: int, descriptor: int, owner: tuple[int, int]) -> Self:
@@ -85,6 +84,14 @@ class Caller:
             raise errors.NeedsRoot from exc
         finally:
             os.close(held)
+
+
+def _home() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        # A container may run somebody that it does not know.
+        return "/"
 
 
 def _remembered(environment: Mapping[str, str]) -> int:

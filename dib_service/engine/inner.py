@@ -19,6 +19,7 @@ from dib_service.engine import (
     sandbox,
     spec,
     supervisor,
+    workspace,
 )
 
 
@@ -92,7 +93,10 @@ def _build(job: dict[str, Any], teller: redaction.Teller) -> None:
 
 
 def _move_to_memory(context: build.Context, wanted: int) -> None:
-    places = [context.workspace / name for name in ("build", "image")]
+    places = [
+        workspace.build_place(context.workspace),
+        context.workspace / "image",
+    ]
     if memory.cover(places, wanted):
         context.tell("building in memory")
     else:

@@ -200,6 +200,24 @@ class DiskImageCreate(DropIns):
         self.assertEqual(3, done.returncode)
 
 
+class RamdiskImageCreate(DropIns):
+    def test_what_its_element_writes_is_what_is_made(self):
+        self.element(
+            "ramdisk",
+            {
+                "cleanup.d/99-x": (
+                    'touch "$IMAGE_NAME.kernel" "$IMAGE_NAME.initramfs"'
+                )
+            },
+        )
+        done = self.call("ramdisk-image-create", "-o", "deploy", "tiny")
+        self.assertEqual(0, done.returncode, done.stdout)
+        self.assertEqual(
+            ["deploy.initramfs", "deploy.kernel"],
+            [name for name in self.files() if "sha" not in name],
+        )
+
+
 class Sudo(DropIns):
     def setUp(self):
         super().setUp()
