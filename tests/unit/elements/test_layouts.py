@@ -26,7 +26,7 @@ class TestLayouts(unittest.TestCase):
         for name, architecture, expected in (
             ("efi", "amd64", ["ESP", "BSP", "root"]),
             ("efi", "arm64", ["ESP", "root"]),
-            ("efi-4k", "amd64", ["ESP", "root"]),
+            ("efi-4k", "amd64", ["ESP", "BSP", "root"]),
             ("gpt", "amd64", ["BSP", "root"]),
             ("mbr", "amd64", ["root"]),
         ):
