@@ -143,10 +143,10 @@ class Tree:
         """Let environment.d say from now on what is installed from where."""
         snippet = self.directory / INSTALL_TYPE
         snippet.parent.mkdir(exist_ok=True)
-        wanted = self.environment.get("DIB_DEFAULT_INSTALLTYPE") or "source"
+        # What was asked for is a variable already, and no shell's to read.
         snippet.write_text(
             "export DIB_DEFAULT_INSTALLTYPE="
-            f'"${{DIB_DEFAULT_INSTALLTYPE:-{wanted}}}"\n'
+            '"${DIB_DEFAULT_INSTALLTYPE:-source}"\n'
         )
 
     def _inside(self) -> Self:

@@ -1,6 +1,6 @@
 """Which elements an image is made of, for hooks to ask.
 
-    $DIB_PYTHON_EXEC $_LIB/element-info.py [--env] ELEMENT...
+$DIB_PYTHON_EXEC $_LIB/element-info.py [--env] ELEMENT...
 """
 
 from pathlib import Path

@@ -106,3 +106,9 @@ class Names(OnDisk):
         with self.assertRaises(errors.SpecError) as caught:
             self.tree(RUN_PARTS_REGEX="(").has("install.d")
         self.assertEqual("RUN_PARTS_REGEX", caught.exception.facts["field"])
+
+    def test_what_is_installed_from_where_is_never_read_by_a_shell(self):
+        self.tree(DIB_DEFAULT_INSTALLTYPE='"; id; "').add_install_type()
+        text = (self.place / hooks.INSTALL_TYPE).read_text()
+        self.assertNotIn("id", text)
+        self.assertIn(":-source", text)
