@@ -309,5 +309,5 @@ class SvcMapTest(unittest.TestCase):
         )
 
     def ours(self, distro: str) -> dict[str, str]:
-        (hook,) = OURS.glob("svc-map/extra-data.d/10-*")
-        return runpy.run_path(str(hook))["merged"](self.chosen, distro)
+        merge = OURS / "svc-map/svc-map-tools/merge"
+        return runpy.run_path(str(merge))["merged"](self.chosen, distro)
