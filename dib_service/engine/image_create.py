@@ -60,8 +60,11 @@ def _create(name: str, words: Sequence[str], caller: Caller) -> int:
         _make_places(job, asked.settings)
         if os.geteuid() != 0:
             return caller.as_root([name, *words])
-    except (errors.EngineError, OSError) as exc:
+    except errors.SpecError as exc:
         print(f"{name}: {exc}; see {name} --help", file=sys.stderr)
+        return 1
+    except (errors.EngineError, OSError) as exc:
+        print(f"{name}: {exc}", file=sys.stderr)
         return 1
     return _build(name, job, asked.settings)
 
@@ -69,11 +72,9 @@ def _create(name: str, words: Sequence[str], caller: Caller) -> int:
 def _instead(option: str, name: str) -> str:
     if option == VERSION:
         return _version()
-    return (
-        str(installed.directory("drop-in"))
-        if option == DROP_IN_PATH
-        else usage(name)
-    )
+    if option == DROP_IN_PATH:
+        return str(installed.directory("drop-in"))
+    return usage(name)
 
 
 def _version() -> str:
