@@ -249,6 +249,8 @@ class Chosen(unittest.TestCase):
         both = self.element("both", default="1GiB", arm64="2GiB")
         self.assertEqual(1 * GiB, self.size(both))
         self.assertEqual(2 * GiB, self.size(both, architecture="arm64"))
+        power = self.element("power", default="1GiB", ppc64el="3GiB")
+        self.assertEqual(3 * GiB, self.size(power, architecture="ppc64le"))
 
     def test_the_environment_before_elements(self):
         other = self.element("other", default="1GiB")
