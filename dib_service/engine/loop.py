@@ -129,10 +129,7 @@ def _partition(disk: LoopDevice, part: Span) -> Iterator[LoopDevice]:
 
     :raises OSError: this kernel, or this container, lets us make none.
     """
-    # The partitioner may have had the kernel read its table.
-    with contextlib.suppress(OSError):
-        _tell(disk, BLKPG_DEL_PARTITION, part)
-    _tell(disk, BLKPG_ADD_PARTITION, part)
+    _add(disk, part)
     try:
         path = _partition_node(disk, part.number)
         try:
@@ -153,6 +150,31 @@ def _partition(disk: LoopDevice, part: Span) -> Iterator[LoopDevice]:
             _tell(disk, BLKPG_DEL_PARTITION, part)
 
 
+def _add(disk: LoopDevice, part: Span) -> None:
+    try:
+        _tell(disk, BLKPG_ADD_PARTITION, part)
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            raise
+        # The partitioner had the kernel read its table; the host's udev may
+        # be looking at what it found, and then it cannot be replaced.
+        if not _is_there(disk, part):
+            _tell(disk, BLKPG_DEL_PARTITION, part)
+            _tell(disk, BLKPG_ADD_PARTITION, part)
+
+
+def _is_there(disk: LoopDevice, part: Span) -> bool:
+    place = _in_sysfs(disk, part.number)
+    found = [int((place / name).read_text()) for name in ("start", "size")]
+    # In sectors of 512, whatever the disk has.
+    return found == [part.offset // 512, part.size // 512]
+
+
+def _in_sysfs(disk: LoopDevice, number: int) -> Path:
+    name = disk.path.name
+    return Path(f"/sys/block/{name}/{name}p{number}")
+
+
 def _tell(disk: LoopDevice, what: int, part: Span) -> None:
     """Add or remove a partition.
 
@@ -168,11 +190,10 @@ def _tell(disk: LoopDevice, what: int, part: Span) -> None:
 
 def _partition_node(disk: LoopDevice, number: int) -> Path:
     """The node of a partition, made where devtmpfs does not make it."""
-    name = f"{disk.path.name}p{number}"
-    shown = Path(f"/sys/block/{disk.path.name}/{name}/dev").read_text()
-    major, _, minor = shown.strip().partition(":")
+    place = _in_sysfs(disk, number)
+    major, _, minor = (place / "dev").read_text().strip().partition(":")
     device = os.makedev(int(major), int(minor))
-    path = Path("/dev") / name
+    path = Path("/dev") / place.name
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_rdev == device:
             return path

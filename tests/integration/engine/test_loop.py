@@ -138,13 +138,23 @@ class Loops(unittest.TestCase):
         )
         spans = {"a": Span(MiB, MiB), "b": Span(2 * MiB, MiB, 2)}
         with loop.loop_device(self.file) as disk:
-            for _ in range(2):
-                # As after a table was read: they are there before us.
-                for span in spans.values():
-                    loop._tell(disk, loop.BLKPG_ADD_PARTITION, span)
-                with loop.partitions(disk, self.file, spans) as parts:
-                    name = f"{disk.path.name}p2"
-                    self.assertEqual(name, parts["b"].path.name)
+            # As after a table was read: they are there before us.
+            for span in spans.values():
+                loop._tell(disk, loop.BLKPG_ADD_PARTITION, span)
+            # Somebody looks at one, which can then not be replaced.
+            with (
+                Path(f"{disk.path}p2").open("rb"),
+                loop.partitions(disk, self.file, spans) as parts,
+            ):
+                self.assertEqual(f"{disk.path.name}p2", parts["b"].path.name)
+            # Those of another table are no longer there.
+            other = Span(4 * MiB, MiB)
+            loop._tell(disk, loop.BLKPG_ADD_PARTITION, other)
+            with loop.partitions(disk, self.file, spans) as parts:
+                name = f"{disk.path.name}p1"
+                start = Path(f"/sys/block/{disk.path.name}/{name}/start")
+                self.assertEqual(name, parts["a"].path.name)
+                self.assertEqual(MiB // 512, int(start.read_text()))
 
     def test_a_node_of_another_device_is_replaced(self):
         with loop.loop_device(self.file) as disk:
