@@ -169,18 +169,17 @@ def _images(
     for each in reversed(disks):
         output_disk.write(each, source.image, files[each], options)
     # diskimage-builder makes further disks and then loses them.
-    others = {
-        place / f"{wanted.name}-{name}.raw": path
-        for name, path in source.others.items()
-        if disks
-    }
-    for path, disk in others.items():
-        output_disk.write("raw", disk, path, options)
+    for name, disk in source.others.items():
+        if disks:
+            path = place / f"{wanted.name}-{name}.raw"
+            output_disk.write("raw", disk, path, options)
     return [
         *(_image(*each, virtual_size) for each in files.items()),
+        # Some of qemu-img's own formats have further files, too.
         *(
             dataclasses.replace(_side(path, place), role="disk")
-            for path in others
+            for path in sorted(place.iterdir())
+            if path not in files.values()
         ),
     ]
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+import shutil
 import tempfile
 import unittest
 
@@ -219,12 +220,12 @@ class Files(Verified):
     def written(self, *formats):
         return self.written_of(self.copied(None), *formats)
 
-    def written_of(self, image, *formats):
+    def written_of(self, image, *formats, options=""):
         return output.write_all(
             spec.BuildSpec(("x",), formats),
             output.Source(self.path, image),
             output_dir=self.path / "out",
-            options=Options(),
+            options=Options.of(formats, {"QEMU_IMG_OPTIONS": options}),
             warn=self.fail,
         )
 
@@ -241,6 +242,31 @@ class Files(Verified):
         self.check(*self.written("qcow2"))
         self.assertEqual(
             {"out", "image0.raw"}, {p.name for p in self.path.iterdir()}
+        )
+
+    def test_formats_as_their_options_say(self):
+        for wanted, subformat in (
+            ("vhd", "fixed"),
+            ("vhdx", "fixed"),
+            ("vmdk", "streamOptimized"),
+            ("vmdk", "monolithicFlat"),
+        ):
+            with self.subTest(wanted, subformat=subformat):
+                made = self.written_of(
+                    self.copied(None),
+                    wanted,
+                    options=f"subformat={subformat}",
+                )
+                self.check(*made)
+                shutil.rmtree(self.path / "out")
+
+    def test_what_a_disk_consists_of_is_named(self):
+        made = self.written_of(
+            self.copied(None), "vmdk", options="subformat=monolithicFlat"
+        )
+        self.assertEqual(
+            [("image.vmdk", "image"), ("image-flat.vmdk", "disk")],
+            [(each.name, each.role) for each in made],
         )
 
     def test_another_format_than_declared(self):
