@@ -176,6 +176,12 @@ def _is_script(path: Path) -> bool:
         return file.read(2) == b"#!"
 
 
+def carried(entry: Path) -> bool:
+    """Whether a directory in an element is a part of it: tests are not, nor
+    what a version control system keeps there."""
+    return entry.name not in EXCLUDED and not entry.name.startswith(".")
+
+
 def digest(directory: Path) -> str:
     """The sha256 of a tree: names, kinds, executable bits and contents.
 
@@ -184,6 +190,9 @@ def digest(directory: Path) -> str:
     """
     total = hashlib.sha256()
     for path in _walk(directory):
+        # Fetching again changes it, and nothing of it comes along.
+        if path.relative_to(directory).parts[0] == ".git":
+            continue
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             kind, content = b"l", os.fsencode(path.readlink())

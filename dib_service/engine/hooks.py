@@ -317,7 +317,7 @@ def gather(
     origins: dict[str, str] = {}
     for found in chosen:
         for entry in sorted(found.directory.iterdir()):
-            if entry.is_dir() and entry.name not in elements.EXCLUDED:
+            if entry.is_dir() and elements.carried(entry):
                 _merge(entry, directory / entry.name, found.name, origins)
             elif entry.is_file() and entry.suffix != ".pyc":
                 # Each element has a README: the last one stays.

@@ -214,6 +214,7 @@ class Digest(OnDisk):
         before = self.digest()
         path.chmod(0o775)
         self.write("a/__pycache__/x.pyc", "two")
+        self.write("a/.git/HEAD", "two")
         self.assertEqual(before, self.digest())
 
     def test_what_it_depends_on(self):

@@ -70,6 +70,12 @@ class Gather(OnDisk):
             left,
         )
 
+    def test_two_elements_may_be_checkouts_of_their_own(self):
+        self.write("a/.git/HEAD", "a")
+        self.write("b/.git/HEAD", "b")
+        self.gather("a", "b")
+        self.assertFalse((self.place / "hooks/.git").exists())
+
     def test_files_beside_the_phases_come_along(self):
         self.write("a/pkg-map", "{}")
         self.gather("a")
