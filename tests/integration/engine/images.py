@@ -4,7 +4,7 @@ from pathlib import Path
 import subprocess
 import time
 
-from dib_service.engine import blockdevice, disk, mounts
+from dib_service.engine import blockdevice, disk, kernel, mounts
 
 ELEMENTS = Path(__file__).parents[3] / "elements"
 
@@ -13,6 +13,16 @@ def layout(kind=None, **environment):
     """The built-in layout, or that of ``block-device-KIND``."""
     directories = [ELEMENTS / f"block-device-{kind}"] if kind else []
     return blockdevice.load(directories, "amd64", environment)
+
+
+def keep_mounts_private():
+    """Let no other build on this machine take a copy of our mounts along.
+
+    What is mounted in a namespace that was copied from ours stays mounted
+    there when we have unmounted it, until that build has put it away.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
 
 
 def loops_over(path):
@@ -30,7 +40,7 @@ def loops_over(path):
 
 
 def loops_left(path):
-    """Those that are still there after what XFS takes to let one go."""
+    """Those that are still there when others had time to let them go."""
     give_up = time.monotonic() + 10
     while loops_over(path) and time.monotonic() < give_up:
         time.sleep(0.05)

@@ -144,6 +144,10 @@ def described(tree):
 
 
 class Disks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        images.keep_mounts_private()
+
     def setUp(self):
         holder = tempfile.TemporaryDirectory(dir="/var/tmp")
         self.addCleanup(holder.cleanup)
