@@ -98,12 +98,28 @@ def _elements(
     chosen: Sequence[elements.Found], path: Sequence[Path]
 ) -> dict[str, str]:
     return {
-        "ELEMENTS_PATH": os.pathsep.join(map(str, path)),
+        "ELEMENTS_PATH": os.pathsep.join(map(str, _searched(path, chosen))),
         **_lists(chosen),
         # How bash hands an exported function to the next bash.
         "BASH_FUNC_die%%": DIE,
         "BASH_FUNC_get_image_element_array%%": f"() {_array(chosen)}",
     }
+
+
+def _searched(
+    path: Sequence[Path], chosen: Sequence[elements.Found]
+) -> list[Path]:
+    """The path without our own elements if none of them is in the image.
+
+    diskimage-builder's package-installs reads the lists of every element
+    of the same name along the path: ours would be added to its own.
+    """
+    return [
+        place
+        for place in path
+        if place not in elements.default_path()
+        or any(found.directory.is_relative_to(place) for found in chosen)
+    ]
 
 
 def _lists(chosen: Sequence[elements.Found]) -> dict[str, str]:

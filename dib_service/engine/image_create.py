@@ -56,7 +56,7 @@ def _create(name: str, words: Sequence[str], caller: Caller) -> int:
         if asked.instead:
             print(_instead(asked.instead, name))
             return 0
-        job = _job(asked, caller, ramdisk=name == RAMDISK)
+        job = _job(asked, caller, words, ramdisk=name == RAMDISK)
         _make_places(job, asked.settings)
         if os.geteuid() != 0:
             return caller.as_root([name, *words])
@@ -110,7 +110,7 @@ def _give_back(job: supervisor.Job, owner: tuple[int, int]) -> None:
 
 
 def _job(
-    asked: CommandLine, caller: Caller, *, ramdisk: bool
+    asked: CommandLine, caller: Caller, words: Sequence[str], *, ramdisk: bool
 ) -> supervisor.Job:
     """The build that is asked for, and where it takes place.
 
@@ -130,7 +130,12 @@ def _job(
             *elements.default_path(),
         ),
         cache_dir=Path(cache).absolute(),
-        surroundings={**settings, "DIB_LOCKFILES": str(locks)},
+        surroundings={
+            **settings,
+            # Elements keep in the image what it was asked for with.
+            "DIB_ARGS": " ".join(words),
+            "DIB_LOCKFILES": str(locks),
+        },
         owner=caller.owner,
         memory=_memory(settings),
         keep_old=settings.get("OVERWRITE_OLD_IMAGE", "0") == "0",

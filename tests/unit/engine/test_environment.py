@@ -3,7 +3,7 @@
 from pathlib import Path
 import unittest
 
-from dib_service.engine import environment, spec
+from dib_service.engine import elements, environment, spec
 
 ROOT = Path("/work")
 
@@ -17,6 +17,25 @@ def given(surroundings=None, **asked):
         cache_dir=ROOT / "cache",
         surroundings=surroundings,
     )
+
+
+class ElementsPath(unittest.TestCase):
+    def test_ours_is_there_only_with_an_element_of_ours(self):
+        [ours] = elements.default_path()
+        theirs = Path("/theirs")
+        shelf = elements.read((ours,))
+        for chosen, wanted in (
+            ((), "/theirs"),
+            ((shelf["dpkg"],), f"/theirs:{ours}"),
+        ):
+            found = environment.of_hooks(
+                spec.BuildSpec(elements=("tiny",)),
+                chosen,
+                path=(theirs, ours),
+                workspace=ROOT,
+                cache_dir=ROOT / "cache",
+            )
+            self.assertEqual(wanted, found["ELEMENTS_PATH"])
 
 
 class Surroundings(unittest.TestCase):

@@ -19,6 +19,7 @@ def job(*words, ramdisk=False, owner=None, **environment):
     return image_create._job(
         command_line.CommandLine.parse(words, environment),
         caller.Caller(environment, owner),
+        words,
         ramdisk=ramdisk,
     )
 
@@ -154,6 +155,9 @@ class Places(unittest.TestCase):
         self.assertEqual(Path("/bigger"), found.workspace)
         self.assertEqual(Path("/cache"), found.cache_dir)
         self.assertEqual("/locks", found.surroundings["DIB_LOCKFILES"])
+        self.assertEqual(
+            "--image-cache /cache debian", found.surroundings["DIB_ARGS"]
+        )
         self.assertEqual(
             (Path("/mine"), Path("/theirs")), found.element_path[:2]
         )
