@@ -23,6 +23,7 @@ CHANCE = {
     r"/boot/initrd\.img-.*": "an archive with the time of each file",
     r"/etc/iscsi/initiatorname\.iscsi": "a name drawn at random",
     r"/opt/.*/\.git/index": "inode numbers and times of files",
+    r"/opt/.*/\.git/logs/.*": "the time of a clone",
     r"/var/cache/ldconfig/aux-cache": "inode numbers and times of libraries",
 }
 

@@ -35,6 +35,8 @@ CACHE = Path(
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+OUR_BIN = Path(sys.executable).parent
+
 # How each says in its log that a hook starts.
 THEIR_HOOK = re.compile(
     r"dib-run-parts Running \S+/(?P<phase>[^/\s]+)/(?P<hook>[^/\s]+)$"
@@ -63,9 +65,10 @@ class Side:
     """What one of the two came to.
 
     ``hooks`` are the pairs of phase and hook in the order in which they
-    began, ``left`` is what was still there when it had ended. ``place`` is
-    the directory that it had for itself: ``out`` in it is what it made,
-    ``records`` is for hooks to write to.
+    began, ``left`` is what was still there when it had ended, ``made`` are
+    the names in the directory of the image. ``place`` is the directory that
+    it had for itself: ``out`` in it is that of the image, ``records`` is for
+    hooks to write to.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Side:
     log: str = ""
     hooks: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     left: list[str] = dataclasses.field(default_factory=list)
+    made: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def image(self) -> Path:
@@ -87,11 +91,6 @@ class Side:
     @property
     def cache(self) -> Path:
         return CACHE / f"image-create-{self.name}"
-
-    @property
-    def made(self) -> list[str]:
-        """The names of what stands where the image was wanted."""
-        return sorted(path.name for path in (self.place / "out").iterdir())
 
     def still_there(self) -> list[str]:
         """Mounts, loop devices, processes and temporary files."""
@@ -151,7 +150,7 @@ def _run_peer(side: Side, wanted: Wanted) -> None:
         side,
         wanted,
         [venv / "bin/disk-image-create"],
-        # Its programs look for their Python there.
+        # Hooks outside find a Python that knows YAML there.
         {"PATH": f"{venv}/bin:{PATH}"},
         wanted.own,
         THEIR_HOOK,
@@ -163,7 +162,7 @@ def _run_ours(side: Side, wanted: Wanted) -> None:
         side,
         wanted,
         [sys.executable, "-m", "dib_service.engine.image_create"],
-        {"PATH": PATH, "PYTHONPATH": str(CHECKOUT)},
+        {"PATH": f"{OUR_BIN}:{PATH}", "PYTHONPATH": str(CHECKOUT)},
         # Its elements, none of ours that have the same name.
         (*wanted.own, peer.elements()),
         OUR_HOOK,
@@ -221,6 +220,7 @@ def _run(
     )
     side.code, side.log = done.returncode, done.stdout
     side.left = side.still_there()
+    side.made = sorted(path.name for path in (side.place / "out").iterdir())
     for line in side.log.splitlines():
         if found := hook.search(line):
             side.hooks.append((found["phase"], found["hook"]))

@@ -103,5 +103,6 @@ def _neutral(side: sides.Side, text: str) -> str:
     return (
         text.replace(str(side.place), "SIDE")
         .replace(str(side.cache), "CACHE")
-        .replace(f"{peer.venv()}/bin:", "")
+        .replace(f"{peer.venv()}/bin:", "BIN:")
+        .replace(f"{sides.OUR_BIN}:", "BIN:")
     )
