@@ -36,13 +36,15 @@ def _without_salts(text: bytes) -> bytes:
     return re.sub(rb"(?m)^([^:]*:\$\w+)\$[^:]+:", rb"\1:", text)
 
 
+# Options and programs of either, and what we keep out of an image.
+VARIABLES = re.compile(
+    rb"(?m)^declare -x DIB_(?:ARGS|DEV_USER_PASSWORD|IMAGE_CACHE|IMAGE_SIZE"
+    rb"|PYTHON_EXEC|RUN_MARKER)(?:=.*)?\n?"
+)
+
+
 def _variables(text: bytes) -> bytes:
-    """Those of "declare -x" that are of the caller, however quoted."""
-    lines = text.replace(b'"', b"").replace(b"'", b"").splitlines()
-    own = (b"DIB_ARGS=", b"DIB_PYTHON_EXEC=", b"DIB_RUN_MARKER=")
-    return b"\n".join(
-        sorted(line for line in lines if not any(n in line for n in own))
-    )
+    return VARIABLES.sub(b"", text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,7 @@ PARTS = (
     ),
     Part(
         r"/etc/dib-manifests/dib_environment",
-        "each side's own program is among the caller's variables",
+        "options are variables of ours, and a password is not kept",
         _variables,
     ),
 )
