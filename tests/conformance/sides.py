@@ -49,7 +49,8 @@ class Wanted:
     """What both are asked for; ``size`` is the disk's, in GiB.
 
     ``own`` are the directories of elements that come before those of
-    diskimage-builder; ``authorized_keys`` are those of the caller.
+    diskimage-builder; ``authorized_keys`` are those of the caller; ``name``
+    is that of the logs in .lab/conformance.
     """
 
     elements: tuple[str, ...]
@@ -58,6 +59,7 @@ class Wanted:
     base: bool = False
     own: tuple[Path, ...] = (ELEMENTS,)
     authorized_keys: str = ""
+    name: str = "last"
 
 
 @dataclasses.dataclass
@@ -140,7 +142,7 @@ def both(wanted: Wanted) -> Iterator[tuple[Side, Side]]:
             ]
         for each in begun:
             each.result()
-        _keep_logs(theirs, ours)
+        _keep_logs(wanted.name, theirs, ours)
         yield theirs, ours
 
 
@@ -237,12 +239,12 @@ def _processes(marker: str) -> list[str]:
     return found
 
 
-def _keep_logs(*sides: Side) -> None:
+def _keep_logs(name: str, *sides: Side) -> None:
     """For whoever wants to know more than a test says."""
     logs = CHECKOUT / ".lab/conformance"
     logs.mkdir(parents=True, exist_ok=True)
     for side in sides:
-        (logs / f"last-{side.name}.log").write_text(side.log)
+        (logs / f"{name}-{side.name}.log").write_text(side.log)
 
 
 def copy_of_cache(name: str) -> Path:

@@ -31,7 +31,7 @@ DIFFERENT = sides.CHECKOUT / ".lab/conformance/different"
 
 RESOLVED = re.compile(r"Expanded element dependencies to: (.*)")
 
-GIB_ENOUGH = 6
+GIB_ENOUGH = 3
 
 
 class ElementsTest(unittest.TestCase):
@@ -42,7 +42,8 @@ class ElementsTest(unittest.TestCase):
         began = time.monotonic()
         with author.place() as directory:
             fixtures.write(directory)
-            with sides.both(_wanted(described, directory)) as both:
+            wanted = _wanted(name, described, directory)
+            with sides.both(wanted) as both:
                 theirs, ours = both
                 for side in both:
                     self.assertEqual(0, side.code, side.log[-4000:])
@@ -96,7 +97,9 @@ class Result:
         )
 
 
-def _wanted(described: dict[str, Any], directory: Path) -> sides.Wanted:
+def _wanted(
+    name: str, described: dict[str, Any], directory: Path
+) -> sides.Wanted:
     given = {
         "DIB_BOOKWORM_TREE": str(bookworm.tree()),
         "DIB_DEBIAN_SECURITY_MIRROR": bookworm.mirror("bookworm-security"),
@@ -107,12 +110,13 @@ def _wanted(described: dict[str, Any], directory: Path) -> sides.Wanted:
     return sides.Wanted(
         tuple(described["elements"]),
         environment={
-            name: value.replace("DIRECTORY", str(directory))
-            for name, value in given.items()
+            variable: value.replace("DIRECTORY", str(directory))
+            for variable, value in given.items()
         },
         base=described.get("base", False),
         size=GIB_ENOUGH,
         authorized_keys=fixtures.KEY,
+        name=name,
     )
 
 
