@@ -13,7 +13,6 @@ import re
 PLACES = (
     (rb"/run-\w+/(?:peer|ours)/", b"/SIDE/"),
     (rb"/elements-\w+/", b"/DIRECTORY/"),
-    (rb"/image-create-(?:peer|ours)\b", b"/CACHE"),
     (rb"/tmp/dib_build\.\w+", b"/BUILD"),
     (rb"/tmp/dib-engine-\w+/dib_build\.[\w-]+", b"/BUILD"),
 )

@@ -92,7 +92,8 @@ class Side:
 
     @property
     def cache(self) -> Path:
-        return CACHE / f"image-create-{self.name}"
+        # Of this run alone: two apts cannot share the one that it binds.
+        return self.place / "cache"
 
     def still_there(self) -> list[str]:
         """Mounts, loop devices, processes and temporary files."""
@@ -182,7 +183,7 @@ def _run(
     """The same command line for both."""
     for name in ("home", "out", "records", "tmp"):
         (side.place / name).mkdir(parents=True)
-    side.cache.mkdir(parents=True, exist_ok=True)
+    side.cache.mkdir()
     if wanted.authorized_keys:
         keys = side.place / "home/.ssh/authorized_keys"
         keys.parent.mkdir(mode=0o700)

@@ -102,7 +102,6 @@ def _neutral(side: sides.Side, text: str) -> str:
         text = re.sub(re.escape(str(side.place)) + pattern, word, text)
     return (
         text.replace(str(side.place), "SIDE")
-        .replace(str(side.cache), "CACHE")
         .replace(f"{peer.venv()}/bin:", "BIN:")
         .replace(f"{sides.OUR_BIN}:", "BIN:")
     )
