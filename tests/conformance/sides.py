@@ -18,6 +18,7 @@ import sys
 import tempfile
 import uuid
 
+from dib_service.engine import workspace
 from tests.conformance import peer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -132,8 +133,7 @@ def both(wanted: Wanted) -> Iterator[tuple[Side, Side]]:
     if os.geteuid() != 0:
         raise AssertionError("these tests mount and chroot: run them as root")
     CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as holder:
-        place = Path(holder).resolve()
+    with _place() as place:
         theirs = Side("peer", place / "peer", f"peer-{uuid.uuid4()}")
         ours = Side("ours", place / "ours", f"ours-{uuid.uuid4()}")
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -145,6 +145,24 @@ def both(wanted: Wanted) -> Iterator[tuple[Side, Side]]:
             each.result()
         _keep_logs(wanted.name, theirs, ours)
         yield theirs, ours
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    """A new directory for one run."""
+    place = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE)).resolve()
+    try:
+        yield place
+    finally:
+        mounted = [
+            line.split()[1]
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if line.split()[1].startswith(f"{place}/")
+        ]
+        for point in sorted(mounted, reverse=True):
+            subprocess.run(["umount", point])
+        # Not if the host's /dev is still bound in it.
+        workspace.remove(place)
 
 
 def _run_peer(side: Side, wanted: Wanted) -> None:
