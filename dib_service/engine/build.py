@@ -15,6 +15,7 @@ from dib_service.engine import (
     errors,
     events,
     hooks,
+    layer,
     manifest,
     mounts,
     nosync,
@@ -41,7 +42,8 @@ class Context:
 
     ``output_dir`` is where the caller will find the artefacts; the build
     leaves them in ``made``. ``surroundings`` is the environment of a person
-    who builds on a machine of their own, ``screen`` their terminal.
+    who builds on a machine of their own, ``screen`` their terminal, and
+    ``overlay`` what lies over the directory in which they stand, if it can.
     """
 
     workspace: Path
@@ -51,6 +53,7 @@ class Context:
     say: redaction.Teller
     surroundings: Mapping[str, str] | None = None
     screen: int | None = None
+    overlay: layer.Layer | None = None
 
     @property
     def hooks(self) -> Path:
@@ -77,6 +80,11 @@ class Context:
         """What the caller gets, with what hooks wrote beside the image."""
         return self.workspace / "out"
 
+    @property
+    def cwd(self) -> Path:
+        """Where hooks outside run; what they write there is in ``made``."""
+        return self.overlay.cwd if self.overlay else self.made
+
     def tell(self, text: str) -> None:
         """Say something in the log."""
         self.say("line", text=text)
@@ -88,13 +96,13 @@ class Context:
     def unmount_extra(self, *names: str) -> None:
         """Unmount what a person has mounted for their hooks."""
         unmounting.run_extra(
-            names, self.surroundings, cwd=self.made, say=self.say
+            names, self.surroundings, cwd=self.cwd, say=self.say
         )
 
     def extra_unmounted(self) -> contextlib.AbstractContextManager[None]:
         """See to that also after an error."""
         return unmounting.in_any_case(
-            self.surroundings, cwd=self.made, say=self.say
+            self.surroundings, cwd=self.cwd, say=self.say
         )
 
 
@@ -149,6 +157,8 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 image=target.image,
             )
             _finish(tree, target.root)
+            if ctx.overlay:
+                ctx.overlay.settle(wanted.name)
             with events.phase(ctx.say, "output"):
                 artefacts = output.write_all(
                     wanted,
@@ -207,7 +217,7 @@ def _gathered(
         directory=ctx.hooks,
         origins=hooks.gather(chosen, ctx.hooks),
         environment=given,
-        cwd=ctx.made,
+        cwd=ctx.cwd,
         say=ctx.say,
         prepare=nosync.prepare,
         learn=ctx.say.learn,

@@ -30,13 +30,15 @@ def deliver(
     place: Path,
     owner: tuple[int, int] | None = None,
     keep_old: bool = False,
+    merge: bool = False,
 ) -> None:
     """Move all that is in source to target, or, after an error, nothing.
 
     Nothing gets its name before everything has arrived in ``place``, see
     ``place_in``. ``owner`` is who gets it; with ``keep_old``, a file that
     has such a name already is renamed, with its checksums, by the time of
-    now.
+    now. A directory takes the place of another one, or, with ``merge``, its
+    files go into that.
 
     :raises errors.CommandError: there was no room for a copy.
     :raises OSError: as well, or target is not ours to change.
@@ -51,18 +53,20 @@ def deliver(
             if owner:
                 _give(arriving / path.name, owner)
         arriving.rename(whole)
-        _appear(place, target, keep_old)
+        _appear(place, target, keep_old, merge)
     finally:
         shutil.rmtree(place)
 
 
-def finish(target: Path, *, place: Path, keep_old: bool = False) -> None:
+def finish(
+    target: Path, *, place: Path, keep_old: bool = False, merge: bool = False
+) -> None:
     """Do what is left of a delivery whose process was killed.
 
     If all files had arrived they appear; if not, none does.
     """
     if (place / WHOLE).is_dir():
-        _appear(place, target, keep_old)
+        _appear(place, target, keep_old, merge)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -83,40 +87,58 @@ def give_what_is_roots(path: Path, owner: tuple[int, int]) -> None:
     with contextlib.suppress(FileNotFoundError):
         if path.lstat().st_uid == 0:
             os.chown(path, *owner, follow_symlinks=False)
-        if path.is_dir() and not path.is_symlink():
+        if _is_directory(path):
             for entry in path.iterdir():
                 give_what_is_roots(entry, owner)
 
 
 def _give(path: Path, owner: tuple[int, int]) -> None:
     os.chown(path, *owner, follow_symlinks=False)
-    if path.is_dir() and not path.is_symlink():
+    if _is_directory(path):
         for entry in path.iterdir():
             _give(entry, owner)
 
 
-def _appear(place: Path, target: Path, keep_old: bool) -> None:
+def _appear(place: Path, target: Path, keep_old: bool, merge: bool) -> None:
     """Give the files their names; take them back if one cannot have its."""
     replaced = place / REPLACED
     replaced.mkdir(exist_ok=True)
     stamp = datetime.datetime.now().strftime("%Y.%m.%d-%H.%M.%S")
-    arrived = sorted((place / WHOLE).iterdir())
+    arrived = sorted(_pairs(place / WHOLE, target, merge))
     with contextlib.ExitStack() as undo:
-        for path in arrived:
+        for path, final in arrived:
             if path.suffix not in CHECKSUMS:
+                aside = replaced / final.parent.relative_to(target)
+                aside.mkdir(parents=True, exist_ok=True)
+                # diskimage-builder does so for the image alone.
+                kept = final.parent == target and not path.is_dir()
                 for old, new in _in_the_way(
-                    target / path.name,
-                    replaced,
-                    stamp if keep_old and not path.is_dir() else "",
+                    final, aside, stamp if keep_old and kept else ""
                 ):
                     _set_aside(old, new)
                     undo.callback(new.rename, old)
-        for path in arrived:
-            final = target / path.name
+        for path, final in arrived:
             path.rename(final)
             undo.callback(final.rename, path)
-        _to_disk(target)
+        for directory in {final.parent for _, final in arrived} | {target}:
+            _to_disk(directory)
         undo.pop_all()
+
+
+def _pairs(
+    source: Path, target: Path, merge: bool
+) -> Iterator[tuple[Path, Path]]:
+    """What is to be moved, and where to."""
+    for path in source.iterdir():
+        final = target / path.name
+        if merge and _is_directory(path) and _is_directory(final):
+            yield from _pairs(path, final, merge)
+        else:
+            yield path, final
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _in_the_way(

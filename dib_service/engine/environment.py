@@ -157,10 +157,14 @@ def evaluable(chosen: Sequence[elements.Found]) -> str:
 def _request(
     wanted: spec.BuildSpec, theirs: Mapping[str, str]
 ) -> dict[str, str]:
-    arguments = theirs.get("DIB_ARGS") or shlex.join(
-        (
-            *("-o", wanted.name, "-t", ",".join(wanted.formats)),
-            *wanted.elements,
+    # Elements write this into images, too.
+    arguments = redaction.without_passwords(
+        theirs.get("DIB_ARGS")
+        or shlex.join(
+            (
+                *("-o", wanted.name, "-t", ",".join(wanted.formats)),
+                *wanted.elements,
+            )
         )
     )
     declared = {**theirs, **wanted.environment, "DIB_ARGS": arguments}

@@ -134,8 +134,9 @@ def _job(
             **settings,
             # Elements keep in the image what it was asked for with.
             "DIB_ARGS": " ".join(words),
-            "DIB_LOCKFILES": str(locks),
+            "DIB_LOCKFILES": str(Path(locks).absolute()),
         },
+        cwd=Path.cwd(),
         owner=caller.owner,
         memory=_memory(settings),
         keep_old=settings.get("OVERWRITE_OLD_IMAGE", "0") == "0",

@@ -1,5 +1,6 @@
 """The inner process of a build: alone in its namespaces, it builds."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ from dib_service.engine import (
     build,
     errors,
     events,
+    layer,
     memory,
     redaction,
     sandbox,
@@ -87,9 +89,25 @@ def _build(job: dict[str, Any], teller: redaction.Teller) -> None:
         _enclose(context, [Path(path) for path in job["hidden"]])
     else:
         sandbox.stay()
+        context = _standing(context, Path(job["cwd"]))
     if job["memory"]:
         _move_to_memory(context, job["memory"])
     build.build_image(spec.BuildSpec.from_dict(job["spec"]), context)
+
+
+def _standing(context: build.Context, cwd: Path) -> build.Context:
+    """With hooks to run where the caller stands, if that can be had."""
+    try:
+        found = layer.Layer.over(
+            cwd, upper=context.made, place=context.workspace / "layer"
+        )
+    except (OSError, errors.SandboxError) as exc:
+        context.warn(
+            f"hooks do not find what they look for relative to {cwd}, which "
+            f"cannot be shown to them: {exc}"
+        )
+        return context
+    return dataclasses.replace(context, overlay=found)
 
 
 def _move_to_memory(context: build.Context, wanted: int) -> None:

@@ -38,6 +38,15 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
+def enter_namespace(path: Path, flags: int) -> None:
+    """Enter the namespace that a file below /proc stands for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("setns", descriptor, flags)
+    finally:
+        os.close(descriptor)
+
+
 def end_with_parent(number: int) -> None:
     """Be sent a signal when the parent ends, however it ends."""
     _call("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -67,6 +67,14 @@ def unshare_pids() -> None:
     kernel.unshare(kernel.CLONE_NEWPID)
 
 
+def share_pids() -> None:
+    """Let further children be in our own PID namespace again.
+
+    Nobody can be born into one whose process 1 has ended.
+    """
+    kernel.enter_namespace(Path("/proc/self/ns/pid"), kernel.CLONE_NEWPID)
+
+
 def end_with_parent() -> None:
     """Be killed when the parent ends, however it ends."""
     kernel.end_with_parent(signal.SIGKILL)

@@ -44,8 +44,9 @@ class Job:
     """A build and the places on this machine that it may use.
 
     ``surroundings`` is the environment of a person who builds on a machine
-    of their own: hooks have it, and see this machine's files. ``None`` is
-    for a request from elsewhere, whose hooks have and see neither.
+    of their own: hooks have it, see this machine's files, and run in
+    ``cwd``, where that person stands. ``None`` is for a request from
+    elsewhere, whose hooks have and see nothing of that.
     ``owner`` (user, group) gets what was made, if not root; ``keep_old``
     renames what is in its place. ``memory`` has the build take place there
     if twice that many bytes are free.
@@ -58,6 +59,7 @@ class Job:
     cache_dir: Path | None = None
     hidden: Sequence[Path] = ()
     surroundings: Mapping[str, str] | None = None
+    cwd: Path = Path("/")
     owner: tuple[int, int] | None = None
     keep_old: bool = False
     memory: int = 0
@@ -66,6 +68,11 @@ class Job:
     def at_terminal(self) -> bool:
         """Whether a person's terminal is our input, for break points."""
         return self.surroundings is not None and os.isatty(0)
+
+    @property
+    def merges(self) -> bool:
+        """Whether hooks saw what is in the directories that they wrote to."""
+        return self.surroundings is not None
 
     def to_json(self, inside: Path) -> bytes:
         """The job in one line, with the directory that is now its own."""
@@ -79,6 +86,7 @@ class Job:
                 "cache_dir": str(cache),
                 "hidden": [str(path) for path in self.hidden],
                 "memory": self.memory,
+                "cwd": str(self.cwd),
                 "surroundings": self.surroundings and dict(self.surroundings),
                 "at_terminal": self.at_terminal,
             }
@@ -110,7 +118,10 @@ def _run(job: Job, relay: "_Relay") -> int:
         def end() -> None:
             group.end()
             delivery.finish(
-                job.output_dir, place=arriving, keep_old=job.keep_old
+                job.output_dir,
+                place=arriving,
+                keep_old=job.keep_old,
+                merge=job.merges,
             )
 
         space = stack.enter_context(
@@ -129,6 +140,7 @@ def _run(job: Job, relay: "_Relay") -> int:
                 place=arriving,
                 owner=job.owner,
                 keep_old=job.keep_old,
+                merge=job.merges,
             )
             relay.release()
     if code not in (0, 1) or (code == 1 and not relay.faulted):
@@ -149,6 +161,7 @@ class _Inner:
         self.pid = os.fork()
         if self.pid == 0:
             _become_inner(theirs_in, theirs_out, at_terminal, group)
+        sandbox.share_pids()
         os.close(theirs_in)
         os.close(theirs_out)
         # A number could be somebody else's by the time that we use it.

@@ -31,14 +31,14 @@ DIFFERENT = {
     "DIB_RUN_MARKER": "tells the sides apart",
     "ELEMENTS_PATH": "each side's own elements are last",
     "IMAGE_ELEMENT": "in the order of a Python set",
-    "IMAGE_NAME": "with the directory; ours is made elsewhere and moved",
+    "IMAGE_NAME": "with the directory, to which ours is moved later",
     "IMAGE_TYPES": "no array can be exported, so it has it for itself",
     "IMAGE_TYPE": "always the default, whatever -t says",
     "LOGNAME": "of sudo",
     "OLDPWD": "of its shells",
     "OUT_IMAGE_PATH": "empty: it is exported before it is known",
     "PS4": "of its own trace",
-    "PWD": "outside, the directory of the image; ours is moved there",
+    "PWD": "outside, the caller's directory, which ours shows elsewhere",
     "PYTHONPATH": "of the tests",
     "SHELL": "of sudo",
     "SHLVL": "of its shells",
@@ -96,8 +96,8 @@ def _neutral(side: sides.Side, text: str) -> str:
         (r"/tmp/dib_image\.\w+", "/IMAGE"),
         (r"/tmp/dib-engine-\w+/dib_build\.[\w-]+", "/BUILD"),
         (r"/tmp/dib-engine-\w+/image", "/IMAGE"),
-        # Where hooks may leave files beside the image.
-        (r"/tmp/dib-engine-\w+/out", "SIDE/out"),
+        # Where the caller's directory is seen, with all that is around it.
+        (r"/tmp/dib-engine-\w+/layer/root", ""),
     ):
         text = re.sub(re.escape(str(side.place)) + pattern, word, text)
     return (

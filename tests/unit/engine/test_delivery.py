@@ -71,6 +71,39 @@ class Delivery(unittest.TestCase):
         self.deliver(keep_old=True)
         self.assertEqual([], list((self.target / "a.d").iterdir()))
 
+    def test_a_directory_may_be_added_to(self):
+        (self.target / "a.d/below").mkdir(parents=True)
+        self.made(self.target / "a.d", old="stays", both="old")
+        self.made(self.target / "a.d/below", old="stays")
+        before = self.everything()
+        self.make_directory()
+        with self.failing_at("new"), self.assertRaises(OSError):
+            self.deliver(keep_old=True, merge=True)
+        self.assertEqual(before, self.everything())
+        self.make_directory()
+        self.deliver(keep_old=True, merge=True)
+        found = {
+            str(path.relative_to(self.target)): path.read_text()
+            for path in self.target.rglob("*")
+            if path.is_file()
+        }
+        self.assertEqual(
+            {
+                "a.d/both": "new",
+                "a.d/old": "stays",
+                "a.d/below/new": "new",
+                "a.d/below/old": "stays",
+            },
+            found,
+        )
+        self.assertTrue((self.target / "a.d/other").is_dir())
+
+    def make_directory(self):
+        (self.source / "a.d/below").mkdir(parents=True)
+        (self.source / "a.d/other").mkdir()
+        self.made(self.source / "a.d", both="new")
+        self.made(self.source / "a.d/below", new="new")
+
     def test_nothing_changes_before_everything_has_come(self):
         self.made(self.target, a_raw="old")
         self.made(self.source, a_raw="new", b_raw="new")
@@ -118,7 +151,7 @@ class Delivery(unittest.TestCase):
         rename = Path.rename
 
         def failing(path, to):
-            if path.parent.name == delivery.WHOLE and path.name == name:
+            if f"/{delivery.WHOLE}/" in str(path) and path.name == name:
                 raise OSError(errno.EIO, "that disk again")
             return rename(path, to)
 

@@ -72,6 +72,11 @@ class Surroundings(unittest.TestCase):
         self.assertEqual("xfs", found["FS_TYPE"])
         self.assertEqual("2", found["DIB_A"])
 
+    def test_the_command_line_has_no_passwords(self):
+        found = given({"DIB_ARGS": "-x https://me:secret@host/ debian"})
+        self.assertEqual("-x https://me:***@host/ debian", found["DIB_ARGS"])
+        self.assertNotIn("secret", found["DIB_ENV"])
+
     def test_a_short_path_is_made_longer(self):
         found = given({"PATH": "/opt/bin:/usr/bin"})
         first, second, *others = found["PATH"].split(":")
