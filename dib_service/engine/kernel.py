@@ -86,10 +86,18 @@ def mount(
     )
 
 
+def mount_points() -> Iterator[tuple[int, Path]]:
+    """The kernel's number for each mount that we see, and where it is."""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        number, _, _, _, point, *_ = line.split(b" ")
+        # Blanks and the like are written as \040, other bytes as they are.
+        plain = point.decode("unicode_escape").encode("latin-1")
+        yield int(number), Path(os.fsdecode(plain))
+
+
 def root_is_mount() -> bool:
     """Whether / is a mount point, which it is not in a plain chroot."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return any(line.split()[4] == "/" for line in lines)
+    return any(point == Path("/") for _, point in mount_points())
 
 
 def make_root_a_mount() -> None:

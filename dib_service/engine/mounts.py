@@ -60,13 +60,11 @@ def mounted(
 def below(root: Path) -> dict[int, Path]:
     """What is mounted below a directory, by the kernel's number for it, the
     oldest first."""
-    found = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        number, _, _, _, point, *_ = line.split()
-        path = Path(point.encode().decode("unicode_escape"))
-        if path != root and path.is_relative_to(root):
-            found[int(number)] = path
-    return found
+    return {
+        number: path
+        for number, path in kernel.mount_points()
+        if path != root and path.is_relative_to(root)
+    }
 
 
 def unmount_below(root: Path, but: Collection[int] = ()) -> None:

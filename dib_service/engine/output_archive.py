@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import shutil
 
-from dib_service.engine import process
+from dib_service.engine import kernel, process
 from dib_service.engine.output_options import Options
 
 # Full of the kernel's files on a running machine, whatever lies below.
@@ -73,8 +73,7 @@ def _tar(root: Path, path: Path, *options: str) -> None:
 
 def _lost_and_found(root: Path) -> Iterator[str]:
     """Where the filesystems at and below root keep what fsck finds."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = Path(line.split()[4].encode().decode("unicode_escape"))
+    for _, point in kernel.mount_points():
         if point.is_relative_to(root):
             yield str(point.relative_to(root) / "lost+found")
 

@@ -84,10 +84,11 @@ def remove(path: Path) -> None:
 
     :raises errors.MountError: something is.
     """
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if Path(point).is_relative_to(path):
-            raise errors.MountError(f"{point} is still mounted", path=point)
+    for _, point in kernel.mount_points():
+        if point.is_relative_to(path):
+            raise errors.MountError(
+                f"{point} is still mounted", path=str(point)
+            )
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         # A hook may have made files that not even root may delete.

@@ -52,7 +52,7 @@ class Mounts(unittest.TestCase):
             mounts.mounted("tmpfs", self.root / "kept", "-t", "tmpfs"),
         ):
             with mounts.prepared(self.root):
-                for place in ("dev/shm", "kept/a b", "kept", "proc"):
+                for place in ("dev/shm", "kept/a b", "kept", "proc", "é\n"):
                     (self.root / place).mkdir(exist_ok=True, parents=True)
                     mount = ["mount", "-t", "tmpfs", "none"]
                     subprocess.run([*mount, self.root / place], check=True)
