@@ -28,7 +28,8 @@ def of(
     sizes = [
         artefact.virtual_size
         for artefact in artefacts
-        if artefact.format in DISKS
+        # Further disks are raw as well, and may be larger.
+        if artefact.role == "image" and artefact.format in DISKS
     ]
     return {
         "version": VERSION,

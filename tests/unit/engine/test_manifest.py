@@ -1,6 +1,9 @@
 """What is read from a tree for the manifest."""
 
-from dib_service.engine import manifest
+from pathlib import Path
+import unittest
+
+from dib_service.engine import blockdevice, manifest, output, spec
 from tests.unit.engine.test_elements import OnDisk
 
 
@@ -16,3 +19,30 @@ class OsRelease(OnDisk):
         (self.place / "etc").mkdir()
         (self.place / "etc/os-release").symlink_to("/etc/os-release")
         self.assertEqual({}, manifest.os_release(self.place))
+
+
+class Sizes(unittest.TestCase):
+    def made(self, name, role, size):
+        return output.Artefact(
+            format=Path(name).suffix[1:],
+            role=role,
+            name=name,
+            path=Path(name),
+            size=1,
+            virtual_size=size,
+            digests={},
+        )
+
+    def test_the_disk_is_the_image_not_one_beside_it(self):
+        found = manifest.of(
+            spec.BuildSpec(elements=("a",)),
+            [],
+            blockdevice.parse(blockdevice.BUILT_IN, {}),
+            {},
+            [
+                self.made("image.qcow2", "image", 100),
+                self.made("image.tar", "image", 150),
+                self.made("image-data.raw", "disk", 200),
+            ],
+        )
+        self.assertEqual(100, found["virtual_size"])
