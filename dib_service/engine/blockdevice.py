@@ -32,6 +32,12 @@ from dib_service.engine.sizes import EiB, KiB, MiB, PiB
 # more has made a mistake.
 LARGEST = {**dict.fromkeys(EXT, PiB), "xfs": 8 * EiB, "btrfs": 8 * EiB}
 
+# As many as an MBR can count.
+MBR_SECTORS = 2**32 - 1
+
+# ext has no journal of fewer than 1024 blocks.
+SMALLEST_JOURNAL = 4 * MiB
+
 # What FAT cannot have in a label.
 NOT_IN_VFAT_LABEL = frozenset('"*+,./:;<=>?[\\]|')
 
@@ -80,6 +86,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Layout:
         limit=_setting(environment, "MAX_ONLINE_RESIZE", 4 * KiB),
         text=text,
     )
+    if layout.journal is not None and layout.journal < SMALLEST_JOURNAL:
+        raise errors.LayoutError("DIB_JOURNAL_SIZE", "must be 4 or more")
     most = LARGEST[layout.root.type]
     if layout.limit is not None and layout.limit > most:
         raise errors.LayoutError(
@@ -146,12 +154,18 @@ def _disk(loop: Node, table: Node | None, block_size: str | None) -> Disk:
         if given.percent:
             raise errors.LayoutError(f"{loop.where}.size", "of what?")
         size = given.bytes
-    return Disk(
+    disk = Disk(
         name=loop.name,
         table=blockdevice_table.table(table) if table else None,
         size=size,
         block_size=_block_size(loop, block_size),
     )
+    most = MBR_SECTORS * disk.block_size
+    if size and disk.table and disk.table.label == "mbr" and size > most:
+        raise errors.LayoutError(
+            f"{loop.where}.size", f"an mbr ends at {most} bytes; take gpt"
+        )
+    return disk
 
 
 def _block_size(loop: Node, override: str | None) -> int:
@@ -199,7 +213,7 @@ def _volume(
     fstab: Node | None,
     environment: Mapping[str, str],
 ) -> Volume:
-    mount_point = mount.word("mount_point") if mount else None
+    mount_point = _mount_point(mount) if mount else None
     is_root = mount_point == "/" or node.name == "mkfs_root"
     kind = _type(node, environment, is_root=is_root)
     swap = kind == "swap"
@@ -216,6 +230,16 @@ def _volume(
     )
     _check_volume(volume, node, mount)
     return volume
+
+
+def _mount_point(mount: Node) -> str:
+    """Where it is mounted: one place in one form, /boot and not //boot/."""
+    given = mount.word("mount_point")
+    if not given.startswith("/"):
+        # Of swap it says nothing, and of anything else it is refused.
+        return given
+    parts = (part for part in given.split("/") if part not in ("", "."))
+    return f"/{'/'.join(parts)}"
 
 
 def _type(node: Node, environment: Mapping[str, str], *, is_root: bool) -> str:
@@ -328,6 +352,12 @@ def _check(
         raise errors.LayoutError(
             "mount", f"what is mounted at / is not on '{IMAGE}'"
         )
+    filled = [volume.base for volume in volumes]
+    for disk in disks:
+        if not (disk.size or disk.table or disk.name in filled):
+            raise errors.LayoutError(
+                "local_loop.size", f"nothing says how large '{disk.name}' is"
+            )
 
 
 def _unique(key: str, values: Sequence[str]) -> None:

@@ -75,11 +75,7 @@ def _partition(node: Node, label: Label) -> Partition:
 
 def _type(node: Node, label: Label) -> str:
     given = node.options.get("type", DEFAULT_TYPE[label])
-    # YAML reads 0x83 as a number, 8300 as another, EF02 as a word.
-    if isinstance(given, int) and label == "mbr":
-        text = f"{given:02X}"
-    else:
-        text = str(given).removeprefix("0x").upper()
+    text = str(given).upper().removeprefix("0X")
     if label == "gpt" and GUID.fullmatch(text):
         return text
     number = int(text, 16) if re.fullmatch("[0-9A-F]{1,4}", text) else -1

@@ -223,6 +223,20 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def as_written(self, node: yaml.ScalarNode) -> int | str:
+        """A number, or its text where the number alone does not say it.
+
+        Types of partitions are hexadecimal and seldom say so: for YAML 0700
+        is octal, and 0x83 the same as 131.
+        """
+        text = str(node.value)
+        if text.isascii() and text.isdigit() and text[0] != "0":
+            return int(text)
+        return 0 if text == "0" else text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.as_written)
+
 
 def _document(text: str) -> Any:
     if len(text) > LONGEST:

@@ -164,6 +164,22 @@ class Understood(unittest.TestCase):
         layout = blockdevice.parse(GRAPH.replace("'EF02'", "'0x4100'"), {})
         self.assertEqual("4100", layout.table.partitions[0].type)
 
+    def test_a_type_is_hexadecimal_however_it_is_written(self):
+        for written, kind in (("0x83", "83"), ("83", "83"), ("0x0c", "0C")):
+            layout = blockdevice.parse(MBR.replace("0x83", written), {})
+            self.assertEqual(kind, layout.table.partitions[0].type)
+        for written in ("0700", "'0700'", "0x0700"):
+            layout = blockdevice.parse(GRAPH.replace("'8300'", written), {})
+            self.assertEqual("0700", layout.table.partitions[1].type)
+
+    def test_a_place_has_one_form(self):
+        layout = blockdevice.parse(
+            GRAPH.replace("mount_point: /var/lib", "mount_point: //boot/./"),
+            {},
+        )
+        self.assertEqual("/boot", layout.mounts[1].mount_point)
+        self.assertEqual("state", layout.environment["DIB_BOOT_LABEL"])
+
     def test_what_hooks_are_told(self):
         told = dict(blockdevice.parse(GRAPH, {}).environment)
         self.assertEqual(
@@ -205,6 +221,10 @@ class Understood(unittest.TestCase):
         ):
             with self.subTest(name), self.assertRaises(errors.LayoutError):
                 blockdevice.parse(MBR, {name: "9" * 17})
+
+    def test_a_journal_that_is_too_small(self):
+        with self.assertRaisesRegex(errors.LayoutError, "4 or more"):
+            blockdevice.parse(MBR, {"DIB_JOURNAL_SIZE": "3"})
 
     def test_our_own_elements(self):
         for name, label in (
@@ -333,8 +353,9 @@ class Refused(unittest.TestCase):
         self.replaced("mount_point: /,", "mount_point: /srv,", "mount")
 
     def test_two_roots(self):
-        self.replaced("mount_point: /var/lib", "mount_point: /",
-                      "mount.mount_point", GRAPH)  # fmt: skip
+        for point in ("/", "//", "/./"):
+            self.replaced("mount_point: /var/lib", f"mount_point: {point}",
+                          "mount.mount_point", GRAPH)  # fmt: skip
 
     def test_a_root_that_cannot_be_one(self):
         where = "partitioning.partitions[0].mkfs"
@@ -380,6 +401,9 @@ class Refused(unittest.TestCase):
         self.refused(MBR + "- local_loop: {name: ../a}\n", "local_loop.name")
         self.replaced("base: image0", "base: image1", "partitioning.base")
         self.replaced("size: 4GiB", "size: 4%", "local_loop.size")
+        self.replaced("size: 4GiB", "size: 3TiB", "local_loop.size")
+        self.refused(MBR + "- local_loop: {name: b}\n", "local_loop.size")
+        blockdevice.parse(MBR + "- local_loop: {name: b, size: 1M}\n", {})
         self.replaced("size: 4GiB", "block_size: 1024",
                       "local_loop.block_size")  # fmt: skip
 
