@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+import signal
 import sys
 from typing import TextIO
 
@@ -12,6 +13,7 @@ from dib_service.engine import events
 
 # A shell's word for the exit status of what a signal ended.
 SIGNALLED = 128
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 @dataclasses.dataclass

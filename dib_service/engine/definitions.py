@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from dib_service.engine import errors, process, spec
+from dib_service.engine import console, errors, process, redaction, spec
 
 Entry = Mapping[str, Any]
 
@@ -48,7 +48,11 @@ def run(name: str, words: Sequence[str]) -> int:
         print(command, file=sys.stderr, flush=True)
         if options.dry_run:
             continue
-        code = command.run()
+        try:
+            code = command.run()
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted at {image}", file=sys.stderr)
+            return console.INTERRUPTED
         if code:
             failed[image] = code
             if options.stop_on_failure:
@@ -109,10 +113,17 @@ class Command:
 
     def __str__(self) -> str:
         settings = [
-            f"{name}={shlex.quote(value)}"
+            f"{name}={_shown(name, value)}"
             for name, value in self.environment.items()
         ]
         return " ".join((*settings, shlex.join(self.words)))
+
+
+def _shown(name: str, value: str) -> str:
+    """A variable's value as it may stand in a log."""
+    if redaction.is_secret(name):
+        return redaction.INSTEAD
+    return shlex.quote(redaction.without_passwords(value))
 
 
 @dataclasses.dataclass(frozen=True)

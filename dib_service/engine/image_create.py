@@ -66,6 +66,8 @@ def _create(name: str, words: Sequence[str], caller: Caller) -> int:
     except (errors.EngineError, OSError) as exc:
         print(f"{name}: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return console.INTERRUPTED
     return _build(name, job, asked.settings)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import time
 
-from dib_service.engine import errors
+from dib_service.engine import errors, kernel
 
 Word = str | os.PathLike[str]
 Prepare = Callable[[], None]
@@ -120,15 +120,30 @@ def foreground(
     """The exit code of a program that has our terminal.
 
     For what speaks to the person who started us, as sudo does; it has our
-    environment, too, unless there is another for it.
+    environment, too, unless there is another for it. It is asked to end when
+    we are killed.
 
     :raises OSError: it could not start.
+    :raises KeyboardInterrupt: the person wanted an end, and it has failed.
     """
-    with subprocess.Popen(words, env=env) as child:
+    interrupted = False
+    with subprocess.Popen(
+        words,
+        env=env,
+        preexec_fn=lambda: kernel.end_with_parent(signal.SIGTERM),
+    ) as child:
         while True:
-            # What the person types at the terminal is for the program.
-            with contextlib.suppress(KeyboardInterrupt):
-                return child.wait()
+            try:
+                code = child.wait()
+            except KeyboardInterrupt:
+                # What the person types at the terminal is for the program:
+                # it has got it, and puts things away.
+                interrupted = True
+            else:
+                break
+    if interrupted and code:
+        raise KeyboardInterrupt
+    return code
 
 
 def start(

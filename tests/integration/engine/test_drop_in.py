@@ -342,6 +342,24 @@ class DiskimageBuilder(DropIns):
         ]
         self.assertGreater(sizes[0], sizes[1])
 
+    def test_an_image_ends_with_its_caller(self):
+        self.element("slow", {"extra-data.d/10-x": "echo waiting; sleep 1000"})
+        (self.output / "images.yaml").write_text("- elements: [tiny, slow]\n")
+        caller = subprocess.Popen(
+            ["diskimage-builder", "images.yaml"],
+            cwd=self.output,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(caller.stdout.close)
+        while caller.stdout.readline() != "waiting\n":
+            self.assertIsNone(caller.poll())
+        caller.send_signal(signal.SIGKILL)
+        caller.wait()
+        self.wait_until_nothing_is_left()
+
     def test_a_dry_run_builds_nothing(self):
         (self.output / "images.yaml").write_text("- {elements: [tiny]}\n")
         done = self.call("diskimage-builder", "--dry-run", "images.yaml")

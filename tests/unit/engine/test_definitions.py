@@ -117,6 +117,22 @@ class Definitions(unittest.TestCase):
             ),
         )
 
+    def test_secrets_are_not_shown(self):
+        self.assertEqual(
+            [
+                "DIB_DEV_USER_PASSWORD=*** "
+                "DIB_MIRROR='http://me:***@host/' disk-image-create debian"
+            ],
+            self.commands(
+                """
+- environment:
+    DIB_DEV_USER_PASSWORD: hush
+    DIB_MIRROR: http://me:hush@host/
+  elements: [debian]
+"""
+            ),
+        )
+
     def test_what_is_wrong_is_named_with_its_place(self):
         for text, problem in (
             ("- {colour: red}", "entry 1: colour: no such key"),
@@ -166,7 +182,10 @@ class Running(Definitions):
 
         def foreground(words, *, env):
             commands.append((words[4:], env.get("A")))
-            return next(left)
+            code = next(left)
+            if code is KeyboardInterrupt:
+                raise code
+            return code
 
         said = io.StringIO()
         with (
@@ -198,6 +217,11 @@ class Running(Definitions):
     def test_unless_it_is_to(self):
         self.assertEqual(2, len(self.ran("--stop-on-failure", codes=(0, 42))))
         self.assertEqual(1, self.code)
+
+    def test_an_interrupt_ends_all_of_it(self):
+        self.assertEqual(2, len(self.ran(codes=(0, KeyboardInterrupt))))
+        self.assertEqual(130, self.code)
+        self.assertTrue(self.said.endswith("interrupted at b\n"))
 
     def test_a_dry_run_only_says_them(self):
         self.assertEqual([], self.ran("--dry-run"))

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+import subprocess
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 from dib_service.engine import errors, process
 
@@ -52,6 +54,32 @@ class Run(unittest.TestCase):
     def test_much_output_on_both_sides_does_not_block(self):
         script = "head -c 300000 /dev/zero | tee /dev/stderr"
         self.assertEqual(300000, len(process.run(sh(script))))
+
+
+class Foreground(unittest.TestCase):
+    def interrupted(self, code: int) -> int:
+        """A person's interrupt reaches us and the program, which ends."""
+        with mock.patch.object(
+            subprocess.Popen,
+            "wait",
+            autospec=True,
+            side_effect=[KeyboardInterrupt, code, code],
+        ):
+            return process.foreground(["true"])
+
+    def test_the_exit_code_comes_back(self):
+        self.assertEqual(7, process.foreground(sh("exit 7")))
+
+    def test_a_program_that_is_not_there(self):
+        with self.assertRaises(FileNotFoundError):
+            process.foreground(["/no/such/program"])
+
+    def test_an_interrupt_is_told_when_the_program_has_ended(self):
+        with self.assertRaises(KeyboardInterrupt):
+            self.interrupted(1)
+
+    def test_what_the_program_made_of_an_interrupt_may_be_success(self):
+        self.assertEqual(0, self.interrupted(0))
 
 
 class Stream(unittest.TestCase):
