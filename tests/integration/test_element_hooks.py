@@ -182,10 +182,12 @@ class Hooks(TreeCase):
             "etc/nvme/hostid",
             "etc/nvme/hostnqn",
         )
-        self.write(*secrets, "etc/machine-id", "var/log/syslog")
+        seed = "var/lib/cloud/seed/nocloud/meta-data"
+        self.write(*secrets, seed, "etc/machine-id", "var/log/syslog")
         (self.root / "var/lib/dbus").mkdir()
         self.run_hook("sysprep/cleanup.d/96-sysprep")
         self.gone(*secrets)
+        self.assertTrue((self.root / seed).exists())
         self.assertEqual("", (self.root / "etc/machine-id").read_text())
         self.assertEqual("", (self.root / "var/log/syslog").read_text())
         self.assertEqual(
