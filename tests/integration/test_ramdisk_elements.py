@@ -138,6 +138,8 @@ class InTheTree(hooks.TreeCase):
 class BesideTheTree(hooks.TreeCase):
     """Hooks that run on the builder host."""
 
+    programs = f"{hooks.PROGRAMS} cat"
+
     def test_the_newest_kernel_and_its_ramdisk(self) -> None:
         for version in ("6.1.0-9", "6.1.0-10"):
             for name in ("vmlinuz", "initrd.img"):
@@ -145,6 +147,15 @@ class BesideTheTree(hooks.TreeCase):
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(f"{name} {version}")
                 path.chmod(0o600)
+        # A link of the tree is one within it.
+        ramdisk = self.root / "boot/initrd.img-6.1.0-10"
+        other = self.place / "ramdisk"
+        other.write_text("the builder's")
+        inside = self.root / str(other)[1:]
+        inside.parent.mkdir(parents=True)
+        ramdisk.rename(inside)
+        (self.root / "boot/link").symlink_to(other)
+        ramdisk.symlink_to("link")
         done = self.ended(
             "baremetal/cleanup.d/99-extract-kernel-and-ramdisk",
             IMAGE_NAME="my",
@@ -159,15 +170,30 @@ class BesideTheTree(hooks.TreeCase):
             self.assertEqual(said, path.read_text())
             self.assertEqual(0o644, path.stat().st_mode & 0o777)
 
-    def test_a_mirror_of_the_host_is_seen_while_it_is_needed(self) -> None:
+    def mirror(self) -> tuple[Path, dict[str, str]]:
+        """A mirror on the host, and the environment that leads to it."""
         mirror = self.place / "cache/pypi/mirror"
         mirror.mkdir(parents=True)
         (mirror / "package").write_text("x")
-        place = self.root / "tmp/pypi"
-        there = {
+        return mirror, {
             "DIB_IMAGE_CACHE": str(self.place / "cache"),
             "TMP_HOOKS_PATH": str(self.place / "hooks"),
         }
+
+    def test_no_mirror_over_a_place_of_the_builders(self) -> None:
+        _, there = self.mirror()
+        host = self.place / "host"
+        (host / "pypi").mkdir(parents=True)
+        (self.root / "tmp").symlink_to(host)
+        done = self.ended("pypi/extra-data.d/00-pypi", **there)
+        self.addCleanup(self.ended, "pypi/post-root.d/00-pypi", **there)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("goes through a symlink", done.stderr)
+        self.assertEqual([], list((host / "pypi").iterdir()))
+
+    def test_a_mirror_of_the_host_is_seen_while_it_is_needed(self) -> None:
+        mirror, there = self.mirror()
+        place = self.root / "tmp/pypi"
         self.ended("pypi/extra-data.d/00-pypi", **there)
         try:
             self.assertEqual("x", (place / "package").read_text())
