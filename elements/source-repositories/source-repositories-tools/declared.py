@@ -127,7 +127,9 @@ def checked(source, file):
         why = "it wants a destination and a location"
     elif source.location.startswith("-") or source.ref.startswith("-"):
         why = "neither a location nor a reference is an option"
-    elif source.kind == "tar" and ".." in source.ref.split("/"):
+    elif source.kind == "tar" and (
+        ".." in source.ref.split("/") or source.ref.startswith("/")
+    ):
         why = f"'{source.ref}' is not in the tarball"
     elif "#" in source.location and "sha" in source.location.partition("#")[2]:
         why = bad_checksum(source)

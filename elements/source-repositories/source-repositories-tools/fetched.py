@@ -96,8 +96,17 @@ class Store:
         )
 
     def _fetch_file(self, source, place):
-        if place.exists() and (self.offline or self._proven(source, place)):
+        if self._proven(source, place):
             return
+        if not (self.offline and place.exists()):
+            self._cache(source, place)
+        if source.checksum and not self._proven(source, place):
+            place.unlink()
+            raise declared.Mistake(
+                f"{source.name}: {source.shown} is not what its checksum says"
+            )
+
+    def _cache(self, source, place):
         done = subprocess.run(
             [self._cache_url, source.location.partition("#")[0], place]
         )
@@ -105,14 +114,9 @@ class Store:
             raise declared.Mistake(
                 f"{source.name}: {source.shown} could not be fetched"
             )
-        if source.checksum and not self._proven(source, place):
-            place.unlink()
-            raise declared.Mistake(
-                f"{source.name}: {source.shown} is not what its checksum says"
-            )
 
     def _proven(self, source, place):
-        if not source.checksum:
+        if not source.checksum or not place.exists():
             return False
         algorithm, expected = source.checksum
         found = hashlib.new(algorithm)

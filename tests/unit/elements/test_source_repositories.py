@@ -120,6 +120,7 @@ class TestLines(Case):
             ("x git /y", "it wants a destination and a location"),
             ("x git /y --upload-pack=id", "is an option"),
             ("x tar /y http://z ../..", "not in the tarball"),
+            ("x tar /y http://z /etc", "not in the tarball"),
             ("x git /y $NOT_SET", "the shell does not take"),
             ("x git /y http://z#sha256=12", "name a commit"),
             ("x file /y http://z#sha256=12", "a sha256 has 64 digits"),
@@ -195,6 +196,10 @@ class TestFile(Case):
             self.refused("is not what its checksum says")
             self.assertFalse(cached.exists())
             self.source.write_text("one")
+            # Nor is what the cache has taken on trust.
+            self.fetch()
+            cached.write_text("spoilt")
+            self.refused("not what its checksum says", DIB_OFFLINE="1")
 
     def test_a_symlink_of_the_tree_stays_in_the_tree(self) -> None:
         host = self.place / "host"
