@@ -527,6 +527,16 @@ class Kernels(Tree):
         self.assertEqual({"6.1.0-10-amd64"}, kept)
         self.assertTrue((boot / "grub").is_dir())
 
+    def test_a_version_that_another_begins_with(self) -> None:
+        boot = self.root / "boot"
+        boot.mkdir()
+        for name in ("vmlinuz-6.1", "vmlinuz-6.1.5", "initramfs-6.1.5.img"):
+            (boot / name).write_text("x")
+        self.run_hook(
+            "cleanup-kernel-initrd/cleanup.d/99-cleanup-kernel-initrd"
+        )
+        self.assertEqual(["initramfs-6.1.5.img", "vmlinuz-6.1.5"], files(boot))
+
 
 def files(place: Path) -> list[str]:
     return sorted(
