@@ -85,6 +85,11 @@ class Context:
         """Where hooks outside run; what they write there is in ``made``."""
         return self.overlay.cwd if self.overlay else self.made
 
+    def settle(self, name: str) -> None:
+        """Leave in ``made`` what hooks made, and nothing of the caller's."""
+        if self.overlay:
+            self.overlay.settle(name)
+
     def tell(self, text: str) -> None:
         """Say something in the log."""
         self.say("line", text=text)
@@ -157,8 +162,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 image=target.image,
             )
             _finish(tree, target.root)
-            if ctx.overlay:
-                ctx.overlay.settle(wanted.name)
+            ctx.settle(wanted.name)
             with events.phase(ctx.say, "output"):
                 artefacts = output.write_all(
                     wanted,
@@ -172,6 +176,8 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 )
                 _check_made(artefacts, ctx.made)
         ctx.unmount_extra(unmounting.DETACH)
+        # That command may have changed something, too.
+        ctx.settle(wanted.name)
         with events.phase(ctx.say, "verify"):
             verify.check(artefacts, layout, scratch=ctx.workspace / "image")
         artefacts = output.import_to_docker(artefacts, options)

@@ -14,7 +14,7 @@ from pathlib import Path
 import stat
 from typing import Self
 
-from dib_service.engine import kernel
+from dib_service.engine import errors, kernel, mounts
 
 # Plain ones: what lies in the upper directory is to be files as others
 # know them, and a kernel may have been built with other defaults.
@@ -45,6 +45,9 @@ class Layer:
         :raises errors.SandboxError: overlayfs cannot be had of these.
         """
         work, root = place / "work", place / "root"
+        # Whoever stands in / says where things are; and to look at all that
+        # is mounted would wake each automounter.
+        elsewhere = () if lower == Path("/") else mounts.below(lower).values()
         for directory in (place, work, root):
             directory.mkdir()
         with contextlib.ExitStack() as held:
@@ -64,6 +67,15 @@ class Layer:
                 data=f"lowerdir={below},upperdir={above},workdir={beside},"
                 f"{OPTIONS}",
             )
+        for path in elsewhere:
+            # An overlay shows nothing of other filesystems. One that another
+            # one covers is not there to be shown.
+            with contextlib.suppress(errors.SandboxError):
+                kernel.mount(
+                    str(path),
+                    cwd / path.relative_to(lower),
+                    flags=kernel.MS_BIND,
+                )
         return cls(cwd, lower, upper)
 
     def settle(self, name: str) -> None:

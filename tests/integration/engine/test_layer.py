@@ -127,9 +127,31 @@ class Standing(test_drop_in.DropIns):
         self.assertEqual("kernel\n", self.texts()["image.vmlinuz"])
         self.assertTrue((self.output / "image.raw").is_file())
 
+    def test_other_filesystems_are_seen_there(self):
+        place = self.output / "notes"
+        script = (
+            f"mount -t tmpfs tmpfs {place}; echo mine > {place}/mounted;"
+            'exec "$@"'
+        )
+        self.element("notes", {"cleanup.d/1-x": "cat notes/mounted"})
+        done = self.create(
+            "notes", before=("unshare", "-m", "bash", "-c", script, "-")
+        )
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn("mine\n", done.stdout)
+
+    def test_what_a_person_unmounts_with_may_delete(self):
+        done = self.call(
+            *("disk-image-create", "-t", "raw", "tiny"),
+            EXTRA_DETACH="rm ./gone",
+        )
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertEqual("gone\n", self.texts()["gone"])
+
     def test_from_the_root_directory(self):
+        self.element("shows", {"root.d/1-x": 'cat "$DIB_APT_SOURCES"'})
         done = subprocess.run(
-            ["disk-image-create", "-o", self.output / "my", "tiny", "reads"],
+            ["disk-image-create", "-o", self.output / "my", "tiny", "shows"],
             cwd="/",
             env={
                 **self.environment,
@@ -141,4 +163,5 @@ class Standing(test_drop_in.DropIns):
             capture_output=True,
             text=True,
         )
-        self.assertIn("deb of mine\n", done.stdout, done.stderr)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn("deb of mine\n", done.stdout)
