@@ -276,6 +276,9 @@ class Tree:
             )
         except errors.CommandError as exc:
             self._check_shell(phase, entering)
+            # Not all of it: what it might show was not learned of.
+            for text in exc.last_lines:
+                self.say("line", text=text, phase=phase)
             raise errors.EnvironmentFailed(phase, exc) from exc
         pairs = (entry.partition("=") for entry in answer.split("\0") if entry)
         found = {

@@ -51,6 +51,18 @@ class Failures(tiny.TinyBuild):
         self.assert_fault(built, "environment", "element")
         self.assertIn("UNSET_VARIABLE", built.fault["message"])
 
+    def test_a_command_of_an_environment_that_fails(self):
+        self.element(
+            "trace",
+            {"environment.d/10-x": "f() { echo why; return 3; }\nf\n"},
+        )
+        built = self.build("trace")
+        self.assert_fault(built, "environment", "element")
+        self.assertEqual(3, built.fault["exit_code"])
+        self.assertIn("10-x: line ", built.fault["message"])
+        said = [event["text"] for event in built.of_kind("line")]
+        self.assertIn("why", said)
+
     def test_a_duplicate_hook(self):
         for name in ("one", "two"):
             self.element(name, {"install.d/10-same": "true"})
