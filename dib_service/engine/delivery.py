@@ -45,8 +45,10 @@ def deliver(
     """
     arriving, whole = place / ARRIVING, place / WHOLE
     shutil.rmtree(place, ignore_errors=True)
-    arriving.mkdir(parents=True)
-    place.chmod(0o700)
+    # Ours in any case: in a directory that others write in, as /tmp is, it
+    # could be their symlink.
+    place.mkdir(mode=0o700)
+    arriving.mkdir()
     try:
         for path in sorted(source.iterdir()):
             _move(path, arriving / path.name)
@@ -65,7 +67,7 @@ def finish(
 
     If all files had arrived they appear; if not, none does.
     """
-    if (place / WHOLE).is_dir():
+    if not place.is_symlink() and (place / WHOLE).is_dir():
         _appear(place, target, keep_old, merge)
     shutil.rmtree(place, ignore_errors=True)
 

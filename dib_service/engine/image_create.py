@@ -1,6 +1,7 @@
 """dib-image-create: disk-image-create's command line on this engine."""
 
 from collections.abc import Mapping, Sequence
+import errno
 import importlib.metadata
 import os
 from pathlib import Path
@@ -218,12 +219,15 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _bytes(name: str, text: str) -> int:
     """A setting's GiB in bytes.
 
-    :raises errors.SpecError: it is no number.
+    :raises errors.SpecError: it is no number, or less than none.
     """
     try:
-        return int(float(text) * GIB)
-    except (OverflowError, ValueError) as exc:
-        raise errors.SpecError(name, "expected a number of GiB") from exc
+        size = int(float(text) * GIB)
+    except (OverflowError, ValueError):
+        size = -1
+    if size < 0:
+        raise errors.SpecError(name, "expected a number of GiB")
+    return size
 
 
 def _architecture(word: str) -> str:
@@ -242,6 +246,11 @@ def _make_places(job: supervisor.Job, settings: Mapping[str, str]) -> None:
     for place in (job.output_dir, job.cache_dir, _locks(job)):
         if place:
             place.mkdir(parents=True, exist_ok=True)
+    if not os.access(job.output_dir, os.W_OK):
+        # Not to be found out when the image is there to be moved.
+        raise PermissionError(
+            errno.EACCES, "not writable", str(job.output_dir)
+        )
     if settings.get("LOGFILE"):
         with Path(settings["LOGFILE"]).open("a"):
             pass

@@ -283,6 +283,16 @@ class Sudo(DropIns):
         self.assertIn("this needs root", done.stderr)
         self.assertEqual([], self.files())
 
+    def test_nor_may_they_write_where_they_may_not_without_it(self):
+        closed = self.output / "closed"
+        closed.mkdir(mode=0o755)
+        words = ("disk-image-create", "-o", "closed/my", "tiny")
+        done = self.call(*self.words, *words)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("not writable", done.stderr)
+        self.assertEqual("", done.stdout)
+        self.assertEqual([], list(closed.iterdir()))
+
     def test_a_mistake_needs_no_root(self):
         self.allow("")
         done = self.call(*self.words, "disk-image-create", "--help")

@@ -49,6 +49,20 @@ class Delivery(unittest.TestCase):
             self.there(),
         )
 
+    def test_anothers_symlink_in_its_place_is_not_followed(self):
+        elsewhere = self.target / "elsewhere"
+        (elsewhere / delivery.WHOLE).mkdir(parents=True)
+        self.made(elsewhere / delivery.WHOLE, a_raw="theirs")
+        delivery.place_in(self.target).symlink_to(elsewhere)
+        self.made(self.source, a_raw="new")
+        with self.assertRaises(FileExistsError):
+            self.deliver()
+        delivery.finish(self.target, place=delivery.place_in(self.target))
+        self.assertEqual({}, self.there())
+        self.assertEqual(
+            [elsewhere / delivery.WHOLE], list(elsewhere.iterdir())
+        )
+
     def test_what_was_there_is_renamed_with_its_checksums(self):
         self.made(self.target, a_raw="old", a_raw_md5="o", a_raw_sha256="s")
         self.made(self.source, a_raw="new", a_raw_sha256="sum")

@@ -67,8 +67,9 @@ class Spec(unittest.TestCase):
         self.assertEqual(2 * GIB, wanted.disk_size)
         # Hooks read a number of KiB there.
         self.assertNotIn("DIB_IMAGE_SIZE", wanted.environment)
-        with self.assertRaises(errors.SpecError):
-            asked("debian", DIB_IMAGE_SIZE="much")
+        for wrong in ("much", "-1", "inf", "nan"):
+            with self.assertRaisesRegex(errors.SpecError, "DIB_IMAGE_SIZE"):
+                asked("debian", DIB_IMAGE_SIZE=wrong)
 
     def test_the_architecture_may_come_from_anywhere(self):
         self.assertEqual("aarch64", asked("debian", ARCH="arm64").architecture)
