@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 from datetime import UTC, datetime
+import io
 from pathlib import Path
 import signal
 import sys
@@ -57,13 +58,19 @@ def opened(
     settings: Mapping[str, str], *, log: TextIO, paths: TextIO | None
 ) -> Iterator[Console]:
     """A console as DIB_QUIET, DIB_NO_TIMESTAMP and LOGFILE want it."""
+    # No hook's words are too strange to be shown, and names stay what they
+    # are, whatever language the terminal is set to.
+    _accept(log, "backslashreplace")
+    _accept(paths, "surrogateescape")
     name = settings.get("LOGFILE")
     quiet = settings.get("DIB_QUIET") or ("1" if name else "0")
     with contextlib.ExitStack() as stack:
         copy = None
         if name:
             copy = stack.enter_context(
-                Path(name).open("a", encoding="utf-8", errors="replace")
+                Path(name).open(
+                    "a", encoding="utf-8", errors="backslashreplace"
+                )
             )
             print(f"the log goes to {name}", file=log, flush=True)
         yield Console(
@@ -72,6 +79,12 @@ def opened(
             paths=paths,
             timestamps=settings.get("DIB_NO_TIMESTAMP", "0") != "1",
         )
+
+
+def _accept(stream: TextIO | None, errors: str) -> None:
+    """Let a stream take what its encoding has no characters for."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=errors)
 
 
 def _lines(event: events.Event) -> list[str]:

@@ -66,6 +66,22 @@ class Console(unittest.TestCase):
         self.exit_code = told.exit_code
         return log.getvalue()
 
+    def test_what_a_terminal_has_no_characters_for_is_shown(self):
+        log, paths = (
+            io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+            for encoding in ("latin-1", "utf-8")
+        )
+        with console.opened({}, log=log, paths=paths) as told:
+            tell(
+                told,
+                [
+                    ("line", {"text": "\u2713 caf\xe9"}),
+                    ("artefact", {"path": "/caf\udce9", "size": 1}),
+                ],
+            )
+        self.assertIn(b"| \\u2713 caf\xe9\n", log.buffer.getvalue())
+        self.assertEqual(b"/caf\xe9\n", paths.buffer.getvalue())
+
     def test_each_line_has_its_time(self):
         self.assertEqual(STAMPED, self.shown())
         self.assertEqual("", self.complaints)
