@@ -109,7 +109,8 @@ def _phase(facts: Mapping[str, object]) -> str:
 
 
 def _hook(facts: Mapping[str, object]) -> str:
-    words = f"-- {facts['element']}: {facts['phase']}/{facts['hook']}"
+    whose = f"{facts['element']}: " if facts["element"] else ""
+    words = f"-- {whose}{facts['phase']}/{facts['hook']}"
     if facts["state"] == "start":
         return words
     return f"{words}: {facts['seconds']} s, exit code {facts['exit_code']}"

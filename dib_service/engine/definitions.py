@@ -27,6 +27,9 @@ ARCHITECTURES = (
 # What an entry is for that names no image, and neither does one before it.
 FIRST_NAME = "image"
 
+# What a command has of our environment in any case.
+KEPT = ("HOME", "PATH")
+
 RUN = (
     "import sys; sys.path.insert(0, {package!r}); "
     "from dib_service.engine import image_create; "
@@ -82,10 +85,15 @@ def read(files: Sequence[Path]) -> Mapping[str, Entry]:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command line with what it adds to the environment."""
+    """A command line with what it adds to the environment.
+
+    With ``clear`` that is all it has, but for what is ``KEPT``: the command's
+    own ``-c`` would clear away what the entry says as well.
+    """
 
     words: tuple[str, ...]
     environment: Mapping[str, str]
+    clear: bool = False
 
     @classmethod
     def of(cls, entry: Entry) -> "Command":
@@ -100,6 +108,7 @@ class Command:
         return cls(
             (*words, *entry.get("elements", ())),
             entry.get("environment", {}),
+            entry.get("clear", False),
         )
 
     def run(self) -> int:
@@ -108,14 +117,24 @@ class Command:
         start = RUN.format(package=str(package))
         return process.foreground(
             (sys.executable, "-I", "-c", start, *self.words),
-            env={**os.environ, **self.environment},
+            env={**self._around(), **self.environment},
         )
+
+    def _around(self) -> Mapping[str, str]:
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name in KEPT or not self.clear
+        }
 
     def __str__(self) -> str:
         settings = [
             f"{name}={_shown(name, value)}"
             for name, value in self.environment.items()
         ]
+        if self.clear:
+            kept = [f'{name}="${name}"' for name in KEPT]
+            settings = ["env -i", *kept, *settings]
         return " ".join((*settings, shlex.join(self.words)))
 
 
@@ -210,7 +229,7 @@ KEYS: Mapping[str, Key] = {
     "ramdisk": _flag(),
     "debug-trace": dataclasses.replace(_one_of("-x", (0, 1, 2)), value=None),
     "uncompressed": _flag("-u"),
-    "clear": _flag("-c"),
+    "clear": _flag(),
     "logfile": _text("--logfile"),
     "checksum": _flag("--checksum"),
     "image-size": _number("--image-size"),

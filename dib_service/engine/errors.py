@@ -262,7 +262,7 @@ class HookFailed(EngineError):
         last = cause.last_lines
         said = f": {last[-1]}" if last else ""
         super().__init__(
-            f"element {element or '?'}: {phase}/{hook} "
+            f"{_whose(element)}{phase}/{hook} "
             f"{_ending(cause.exit_code)}{said}",
             element=element,
             phase=phase,
@@ -328,7 +328,7 @@ class LegacyBlockDevice(EngineError):
 
     def __init__(self, element: str, phase: str, hook: str) -> None:
         super().__init__(
-            f"element {element or '?'}: {phase}/{hook} printed "
+            f"{_whose(element)}{phase}/{hook} printed "
             "IMAGE_BLOCK_DEVICE=, to have made the disk itself; say what disk "
             "it shall be in a block-device-default.yaml",
             element=element,
@@ -459,6 +459,11 @@ def of_os(error: OSError) -> EngineError:
 
 def _digest(digest: str | None) -> str:
     return f"digest {digest[:12]}" if digest else "not part of it"
+
+
+def _whose(element: str) -> str:
+    """Nobody's are packages of the request, and hooks that hooks made."""
+    return f"element {element}: " if element else ""
 
 
 def _ending(exit_code: int | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import console, events
+from dib_service.engine import console, errors, events
 
 STORY = (
     ("phase", {"phase": "install.d", "state": "start"}),
@@ -65,6 +65,27 @@ class Console(unittest.TestCase):
         self.paths = paths.getvalue()
         self.exit_code = told.exit_code
         return log.getvalue()
+
+    def test_packages_are_no_elements(self):
+        facts = {
+            "phase": "packages",
+            "element": "",
+            "hook": "install-packages",
+        }
+        failed = errors.HookFailed(
+            **facts, cause=errors.CommandError(["install-packages"], 100)
+        )
+        self.assertEqual(
+            "-- packages/install-packages\n"
+            "ERROR: packages/install-packages exited 100\n",
+            self.shown(
+                [
+                    ("hook", {**facts, "state": "start"}),
+                    ("fault", failed.to_dict()),
+                ],
+                DIB_NO_TIMESTAMP="1",
+            ),
+        )
 
     def test_what_a_terminal_has_no_characters_for_is_shown(self):
         log, paths = (

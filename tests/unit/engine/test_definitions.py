@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
 import tempfile
 import unittest
@@ -64,8 +65,10 @@ class Definitions(unittest.TestCase):
 """
         )
         self.assertEqual(
-            "DIB_RELEASE=bookworm DIB_A='two words' disk-image-create "
-            "-o dir/my -a amd64 -t qcow2,raw -x -x -u -c --logfile my.log "
+            'env -i HOME="$HOME" PATH="$PATH" '
+            "DIB_RELEASE=bookworm DIB_A='two words' "
+            "disk-image-create "
+            "-o dir/my -a amd64 -t qcow2,raw -x -x -u --logfile my.log "
             "--checksum --image-size 5 --image-extra-size 100 "
             "--image-cache /cache --max-online-resize 1000 --min-tmpfs 7 "
             "--mkfs-journal-size 32 --mkfs-options '-i 4096' --no-tmpfs "
@@ -170,18 +173,22 @@ class Definitions(unittest.TestCase):
 
 
 class Running(Definitions):
-    def ran(self, *words, codes=()):
-        """Run all of it, each command ending with one of codes."""
+    def setUp(self):
+        super().setUp()
         self.file(
             "- {imagename: a, elements: [x]}\n"
             "- {imagename: b, environment: {A: b}}\n"
             "- {imagename: c}\n"
         )
+
+    def ran(self, *words, codes=()):
+        """Run all of it, each command ending with one of codes."""
         commands = []
         left = iter(codes)
 
         def foreground(words, *, env):
             commands.append((words[4:], env.get("A")))
+            self.names = set(env)
             code = next(left)
             if code is KeyboardInterrupt:
                 raise code
@@ -208,6 +215,18 @@ class Running(Definitions):
             self.ran(codes=(0, 0, 0)),
         )
         self.assertEqual(0, self.code)
+
+    def test_a_clear_environment_is_the_entrys(self):
+        self.file(
+            "- {imagename: a, clear: true, environment: {A: mine}}\n",
+            "images.yaml",
+        )
+        with mock.patch.dict(os.environ, {"HOME": "/me", "THEIRS": "1"}):
+            commands = self.ran(codes=(0,))
+        self.assertEqual(
+            [(("disk-image-create", "-o", "a"), "mine")], commands
+        )
+        self.assertEqual({"A", "HOME", "PATH"}, self.names)
 
     def test_a_failure_does_not_stop_the_others(self):
         self.assertEqual(3, len(self.ran(codes=(0, 42, 0))))
