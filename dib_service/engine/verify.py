@@ -263,20 +263,18 @@ def _check_boot_code(
     systems = _of_type(table, *EFI_SYSTEM)
     for span in systems:
         machines |= verify_uefi.check(verify_uefi.Fat(image, span), root)
-    if table.label == "gpt":
-        if not systems and not _of_type(table, BIOS_BOOT):
-            raise _no_boot_sector(
-                "there is neither a BIOS boot partition nor an EFI system "
-                "partition"
-            )
-        # Its place may be there and nothing for it: no BIOS starts an arm64
-        # machine, or reads sectors of 4096 bytes.
-        if systems and (
-            not _of_type(table, BIOS_BOOT)
-            or "x64" not in machines
-            or layout.block_size != SECTOR
-        ):
-            return
+    bios = table.label == "mbr" or bool(_of_type(table, BIOS_BOOT))
+    if not systems and not bios:
+        raise _no_boot_sector(
+            "there is neither a BIOS boot partition nor an EFI system "
+            "partition"
+        )
+    # Its place may be there and nothing for it: no BIOS starts an arm64
+    # machine, or reads sectors of 4096 bytes.
+    if systems and not (
+        bios and "x64" in machines and layout.block_size == SECTOR
+    ):
+        return
     _check_boot_sector(image, table)
 
 

@@ -131,6 +131,16 @@ def partition_table(image: Path, sector: int) -> PartitionTable:
 
     :raises ValueError: there is no table, or a damaged one.
     """
+    found = _table(image, sector)
+    size = image.stat().st_size
+    for span in found.spans:
+        # What reads them next goes where they say.
+        if span.size <= 0 or span.offset + span.size > size:
+            raise ValueError(f"partition {span.number} is not on the disk")
+    return found
+
+
+def _table(image: Path, sector: int) -> PartitionTable:
     with image.open("rb") as disk:
         first = disk.read(512)
         if first[510:512] != b"\x55\xaa":
@@ -185,7 +195,7 @@ def _gpt(disk: BinaryIO, sector: int, size: int) -> PartitionTable:
     if header[:8] != b"EFI PART" or disk.read(8) != b"EFI PART":
         raise ValueError("the GPT lacks one of its headers")
     at, count, length = struct.unpack_from("<QII", header, 72)
-    if length < 128 or count > 1024:
+    if length < 128 or count > 1024 or at * sector + count * length > size:
         raise ValueError("the GPT's header is damaged")
     spans, types = [], []
     disk.seek(at * sector)

@@ -7,13 +7,40 @@ import shutil
 import tempfile
 import unittest
 
-from dib_service.engine import errors, output, spec, verify, verify_image
+from dib_service.engine import (
+    blockdevice,
+    disk,
+    errors,
+    output,
+    spec,
+    verify,
+    verify_image,
+)
 from dib_service.engine.output_options import Options
 from tests.integration.engine import images
+from tests.unit.engine.test_verify_uefi import program
 
 MiB = 1024 * 1024
 GRUB_CFG = "/boot/grub/grub.cfg"
 LOADER = "/EFI/BOOT/BOOTX64.EFI"
+
+
+MBR_WITH_ESP = """
+- local_loop: {name: image0}
+- partitioning:
+    base: image0
+    label: mbr
+    partitions:
+      - name: ESP
+        type: EF
+        size: 8MiB
+        flags: [primary]
+        mkfs: {type: vfat, mount: {mount_point: /boot/efi}}
+      - name: root
+        size: 100%
+        flags: [primary]
+        mkfs: {mount: {mount_point: /, fstab: {fsck-passno: 1}}}
+"""
 
 
 class Verified(unittest.TestCase):
@@ -182,6 +209,30 @@ class Images(Verified):
         esp = self.table("efi").spans[0]
         image = self.overwritten("efi", esp.offset, b"\0" * MiB)
         self.refused(image, "efi", "uefi-loader")
+
+    def test_a_machine_that_no_bios_starts(self):
+        # An mbr may have an EFI system partition as well, and an arm64
+        # machine starts from nothing else.
+        layout = blockdevice.parse(MBR_WITH_ESP, {})
+        tree = self.path / "built"
+        images.bootable_tree(tree)
+        (tree / "boot/grub").mkdir()
+        (tree / "boot/grub/grub.cfg").write_text(
+            "linux /boot/vmlinuz-6.1 root=LABEL=cloudimg-rootfs\n"
+            "initrd /boot/initrd.img-6.1\n"
+        )
+        source = tree / "boot/efi/EFI/BOOT"
+        source.mkdir(parents=True)
+        (source / "BOOTAA64.EFI").write_bytes(program())
+        with disk.laid_out(
+            layout,
+            tree=tree,
+            directory=self.path,
+            mount_point=self.path / "mnt",
+            size=None,
+        ) as target:
+            pass
+        verify.check_image(target.image, layout)
 
     def test_an_unsigned_loader_where_there_is_a_signed_one(self):
         # The tree has the distribution's shim; what firmware starts is not it.

@@ -127,6 +127,39 @@ class Written(unittest.TestCase):
                 self.image, shape, disk_table.spans(shape, 100 * MiB), 512
             )
 
+    def test_a_gpt_whose_entries_are_elsewhere(self):
+        shape = table("10MiB")
+        spans = disk_table.spans(shape, 100 * MiB)
+        disk_table.write(self.image, shape, spans, 512)
+        found = verify_image.partition_table(self.image, 512)
+        self.assertEqual(list(spans.values()), found.spans)
+        for at in (2**64 - 1, 100 * MiB // 512):
+            with self.image.open("r+b") as disk:
+                disk.seek(512 + 72)
+                disk.write(at.to_bytes(8, "little"))
+            with self.assertRaisesRegex(ValueError, "damaged"):
+                verify_image.partition_table(self.image, 512)
+
+    def test_a_partition_that_is_not_on_the_disk(self):
+        shape = table("10MiB", label="mbr")
+        spans = disk_table.spans(shape, 100 * MiB)
+        disk_table.write(self.image, shape, spans, 512)
+        os.truncate(self.image, 11 * MiB)
+        verify_image.partition_table(self.image, 512)
+        os.truncate(self.image, 11 * MiB - 512)
+        with self.assertRaisesRegex(ValueError, "partition 1 is not on"):
+            verify_image.partition_table(self.image, 512)
+
+    def test_a_chain_of_logical_partitions_that_leads_away(self):
+        shape = table("10MiB", "1MiB", label="mbr", primary=1)
+        spans = disk_table.spans(shape, 100 * MiB)
+        disk_table.write(self.image, shape, spans, 512)
+        with self.image.open("r+b") as disk:
+            disk.seek(446 + 16 + 8)
+            disk.write((2**32 - 1).to_bytes(4, "little"))
+        with self.assertRaisesRegex(ValueError, "no table before it"):
+            verify_image.partition_table(self.image, 512)
+
     def test_nothing_is_no_table(self):
         with self.assertRaises(ValueError):
             verify_image.partition_table(self.image, 512)
