@@ -221,16 +221,18 @@ def _digested(
     # hashlib lets other threads run; each reads what is still in memory,
     # and meanwhile the disk has its own work.
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for each in artefacts:
-            pool.submit(_to_disk, each.path)
+        written = [pool.submit(_to_disk, each.path) for each in artefacts]
         found = [
             {kind: pool.submit(_digest, each.path, kind) for kind in kinds}
             for each in artefacts
         ]
+        for job in written:
+            # An error of the disk is told once, to the first who asks.
+            job.result()
         return [
             dataclasses.replace(
                 artefact,
-                digests={kind: job.result() for kind, job in jobs.items()},
+                digests={kind: jobs[kind].result() for kind in kinds},
             )
             for artefact, jobs in zip(artefacts, found, strict=True)
         ]

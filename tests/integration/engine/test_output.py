@@ -1,5 +1,6 @@
 """Finished files: they appear together, small, and with true checksums."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,12 @@ from tests.integration.engine import images
 
 MiB = 1024 * 1024
 OPTIONS = Options()
+
+
+def _told(problems):
+    """Raise the next of them, if there is one."""
+    for problem in problems:
+        raise problem
 
 
 class Outputs(unittest.TestCase):
@@ -105,6 +112,16 @@ class Outputs(unittest.TestCase):
                 self.written("vdi", "qcow2")
             self.assertTrue(errors.says_full(caught.exception))
             self.assertEqual([], list(self.out.iterdir()))
+
+    def test_a_disk_that_cannot_keep_what_it_got_leaves_none(self):
+        # The kernel tells such an error once, to whoever asks first.
+        told = iter([OSError(errno.EIO, "Input/output error")])
+        with (
+            mock.patch.object(os, "fsync", side_effect=lambda _: _told(told)),
+            self.assertRaisesRegex(OSError, "Input/output"),
+        ):
+            self.written("raw", "qcow2")
+        self.assertEqual([], list(self.out.iterdir()))
 
     def test_docker_takes_a_tar_and_leaves_no_file(self):
         docker = self.docker(
