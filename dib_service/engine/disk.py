@@ -198,7 +198,8 @@ def _xfs_groups(volume: Volume, size: int) -> list[str]:
     ones; two, of which the second is a stump that growth completes, are a
     quarter as many on the machine's disk.
     """
-    if size > XFS_SMALL or {"-d", "-l"} & set(volume.options):
+    theirs = {word[:2] for word in volume.options}
+    if size > XFS_SMALL or {"-d", "-l"} & theirs:
         return []
     first = (size - XFS_STUMP) // MiB
     return ["-d", f"agsize={first}m", "-l", "agnum=0"]

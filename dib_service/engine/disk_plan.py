@@ -11,11 +11,13 @@ from dib_service.engine.sizes import MiB, Span
 # No disk ends within a sector, whatever number it was asked for by.
 SECTOR = 4096
 
-# What the programs that make them refuse to go below, in bytes.
+# What mkfs.xfs (6.1) and mkfs.btrfs (6.2) refuse to go below, in bytes.
+LEAST = {"xfs": 300 * MiB, "btrfs": 110 * MiB}
+
+# Where no size is asked for they have this, and never less.
 SMALLEST = {
     "xfs": 300 * MiB,
     "btrfs": 128 * MiB,
-    # FAT32 with clusters of a sector has to have 65,525 of them.
     "vfat": 2 * MiB,
     "swap": MiB,
 }
@@ -106,7 +108,7 @@ def _holds(volume: Volume, layout: Layout, usage: Usage, size: int) -> bool:
     if volume.type in EXT:
         geometry = _geometry(volume, layout, usage, size)
         return disk_size.fits(geometry, usage)
-    return size >= _needed(volume.type, usage)
+    return size >= max(_needed(volume.type, usage), LEAST.get(volume.type, 0))
 
 
 def _needed(kind: str, usage: Usage) -> int:

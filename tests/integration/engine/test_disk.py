@@ -483,6 +483,12 @@ class OtherLayouts(Disks):
         with self.mounted_again(target.image) as place:
             self.assertEqual([], list((place / "srv").iterdir()))
 
+    def test_what_a_request_tells_mkfs_xfs(self):
+        layout = images.layout(FS_TYPE="xfs", MKFS_OPTS="-dagcount=4")
+        with self.laid_out(layout) as target:
+            said = images.run("xfs_info", target.root)
+        self.assertIn("agcount=4", said)
+
     def test_what_a_request_tells_mke2fs(self):
         layout = images.layout(
             MKFS_OPTS="-i 16384 -E stride=4 -O ^metadata_csum -m 1"

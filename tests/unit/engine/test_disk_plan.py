@@ -85,6 +85,16 @@ class Plans(unittest.TestCase):
         [plan] = self.planned(size=caught.exception.facts["needed"])
         self.assertGreater(plan.size, 400 * MiB)
 
+    def test_what_mkfs_would_refuse_is_too_small_whatever_is_in_it(self):
+        for kind, least in (("xfs", 300), ("btrfs", 110)):
+            text = EFI + (
+                f"- local_loop: {{name: data, mkfs: {{type: {kind}, "
+                "mount: {mount_point: /srv}}, size: "
+            )
+            self.planned(f"{text}{least}MiB}}\n")
+            with self.assertRaises(errors.DiskTooSmall):
+                self.planned(f"{text}{least - 1}MiB}}\n")
+
     def test_inodes_that_were_asked_for(self):
         for words in ("-i 65536", "-i65536", "-m 1 -i 65536 -b 4096"):
             [plan] = self.planned(size=GiB, MKFS_OPTS=words)
