@@ -40,7 +40,9 @@ def mirrors() -> dict[str, str]:
         stdout=subprocess.PIPE,
         text=True,
     ).stdout
-    found = dict(line.split() for line in targets.splitlines())
+    # Some archives have no codename.
+    rows = (line.split() for line in targets.splitlines())
+    found = {row[0]: row[1] for row in rows if len(row) == 2}
     return {
         variable: found[name]
         for name, variable in (

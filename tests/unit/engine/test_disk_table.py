@@ -72,7 +72,6 @@ class Spans(unittest.TestCase):
     def test_room_is_just_enough(self):
         for shape in (table("8MiB", "100%"), table("30%", "5MiB", "70%"),
                       table("100%", label="mbr")):  # fmt: skip
-            wanted = {p.name: 333 * MiB for p in shape.partitions}
             wanted = {
                 p.name: 333 * MiB for p in shape.partitions if p.size.percent
             }
