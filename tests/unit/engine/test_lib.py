@@ -77,6 +77,14 @@ class RunParts(Called):
         said = self.run_parts("x.d", RUN_PARTS_REGEX=r"\.sh$")
         self.assertEqual("ran 20-b.sh 0\n", said)
 
+    def test_an_environments_own_variables_are_its_own(self):
+        self.programs("10-a")
+        self.write(
+            "environment.d/10-x",
+            "directory=/nowhere program= programs=() name=x list=1\n",
+        )
+        self.assertEqual("ran 10-a 0\n", self.run_parts("x.d"))
+
     def test_the_first_that_fails_ends_it(self):
         self.programs("10-a", "30-c")
         self.write("x.d/20-b", "#!/bin/sh\nexit 42\n", 0o755)
