@@ -483,6 +483,7 @@ class Manifests(Tree):
             DIB_ENV="declare -x DIB_RELEASE=bookworm\n"
             "declare -x DIB_WORDS='two words'\n"
             "declare -x DIB_DEV_USER_PASSWORD=hunter2\n"
+            "declare -x DIB_KEPT_BY_THE_ENGINE\n"
             "declare -x DIB_MIRROR=https://me:hunter2@example.org/x\n"
             "declare -x DIB_X=AbCdEf0123456789AbCdEf0123456789\n"
             "declare -x DIB_Y='-----BEGIN X'\n"
@@ -495,6 +496,7 @@ class Manifests(Tree):
         ):
             self.assertEqual(
                 "declare -x DIB_DEV_USER_PASSWORD='(hidden)'\n"
+                "declare -x DIB_KEPT_BY_THE_ENGINE='(hidden)'\n"
                 "declare -x DIB_MIRROR='(hidden)'\n"
                 "declare -x DIB_RELEASE=bookworm\n"
                 "declare -x DIB_URL=https://example.org/a-long/path-to/"
