@@ -15,6 +15,9 @@ from dib_service.policies import build as rules
 
 GIB = 2**30
 
+# What makes an image larger, in MiB, where no size is asked for.
+ROOM = ("DIB_IMAGE_EXTRA_SIZE", "DIB_JOURNAL_SIZE")
+
 _PAGE = 500
 
 
@@ -39,6 +42,7 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
     text.check_name("build.name", name)
     text.check_name("build.image.name", value.image_name)
     environment.check(value.environment, extra=conf.CONF.api.allowed_variables)
+    _check_room(value.environment)
     properties.check(value.properties)
     return name, value
 
@@ -113,6 +117,20 @@ def _disk_size(gib: int | None) -> int | None:
         )
     # JSON Schema holds 8.0 to be an integer.
     return None if gib is None else int(gib) * GIB
+
+
+def _check_room(variables: Mapping[str, str]) -> None:
+    most = conf.CONF.api.max_disk_size_gib * 1024
+    for name in ROOM:
+        value = variables.get(name, "")
+        whole = value.partition(".")[0]
+        # What is no number the engine refuses, with the reason.
+        if whole.isdecimal() and int(whole) > most:
+            raise faults.refusal(
+                f"build.environment.{name}",
+                f"at most {most} MiB are allowed",
+                value=value,
+            )
 
 
 def _chosen(

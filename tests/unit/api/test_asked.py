@@ -13,6 +13,30 @@ from dib_service.objects.builder import Builder
 from tests import database
 
 
+class RoomTest(testtools.TestCase):
+    """No way leads to a larger disk than the operator allows."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(database.Database())
+
+    def asked(self, **environment: str) -> Mapping[str, str]:
+        body = {"elements": ["debian"], "environment": environment}
+        return asked.wanted(body)[1].environment
+
+    def test_room_beside_the_tree(self) -> None:
+        for name in ("DIB_IMAGE_EXTRA_SIZE", "DIB_JOURNAL_SIZE"):
+            most = 2048 * 1024
+            self.assertEqual(
+                {name: f"{most}"}, self.asked(**{name: f"{most}"})
+            )
+            for more in (f"{most + 1}", f"{most + 1}.5"):
+                error = self.assertRaises(
+                    exception.BadRequest, self.asked, **{name: more}
+                )
+                self.assertIn("2097152 MiB are allowed", error.message)
+
+
 class ResolveTest(testtools.TestCase):
     """Builders that have different elements, or different versions."""
 
