@@ -217,7 +217,7 @@ def _mke2fs(
         words += ["-N", str(geometry.inodes)]
         if geometry.resize:
             extended.append(f"resize={geometry.resize}")
-        if volume.type == "ext4" and geometry.meta_bg:
+        if geometry.meta_bg:
             features.append("meta_bg,^resize_inode")
         if volume.type != "ext2":
             words += ["-J", f"size={geometry.journal // MiB}"]

@@ -129,6 +129,7 @@ def _geometry(
         journal=0 if volume.type == "ext2" else journal,
         limit=layout.limit if is_root else None,
         ratio=_ratio(volume),
+        meta_bg=volume.type == "ext4",
     )
 
 

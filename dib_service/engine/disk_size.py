@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 import stat
 
-from dib_service.engine.sizes import MiB, TiB
+from dib_service.engine.sizes import MiB
 
 BLOCK = 4096
 
@@ -28,15 +28,14 @@ DESCRIPTOR = 64
 INODES_PER_GROUP = 8192
 MOST_INODES = 2**32 - 1
 
-# Descriptors of this many blocks can be added in place: 8 TiB without
-# moving anything. Every kernel since 2.6 grows a mounted filesystem this
-# way. Above it the kernel goes on with meta_bg by itself. To start with
-# meta_bg would save 4 MiB for each copy of the descriptors, and rely on code
-# in the guest's kernel that was corrected as late as 6.7; so only an image
-# that says that it goes beyond does: resize2fs would move all descriptors
-# of one that is not mounted, for hours.
+# ext4 has each block of group descriptors in the groups that it is of
+# (meta_bg), so growth only adds. In the older layout, which ext2 and ext3
+# have, all lie together, and so many blocks are kept free behind them: room
+# for 8 TiB, 4 MiB for each copy. Beyond, resize2fs moves what is in the way
+# or refuses, and a kernel changes over to meta_bg in the middle. It is that
+# change that damaged files until February 2024 ("ext4: fix corruption during
+# on-line resize"); what has meta_bg from its first group on never makes it.
 RESERVED_BLOCKS = 1024
-IN_PLACE = 8 * TiB
 
 # What finalise.d writes and what a first boot needs before the disk is
 # grown: 3 MiB of boot loader, and an initramfs made anew, which unpacks 100
@@ -77,7 +76,7 @@ class Geometry:
     size: int
     inodes: int
     journal: int
-    meta_bg: bool = False
+    meta_bg: bool
 
     @property
     def resize(self) -> int | None:
@@ -118,26 +117,27 @@ def geometry(
     journal: int | None = None,
     limit: int | None = None,
     ratio: int | None = None,
+    meta_bg: bool = True,
 ) -> Geometry:
     """A filesystem for ``usage``: of ``size``, or just large enough.
 
     ``extra`` replaces the slack, ``limit`` is what it must grow to, and
-    ``ratio`` says of how many bytes each has an inode.
+    ``ratio`` says of how many bytes each has an inode. ``meta_bg`` is the
+    layout of ext4.
     """
     content = usage.blocks * BLOCK
     if journal is None:
         journal = min(max(content // 8, SMALLEST_JOURNAL), JOURNAL)
         journal = journal // MiB * MiB
-    far = limit is not None and limit > IN_PLACE
     per_group = _per_group(usage, limit, ratio)
     if size is not None:
-        return Geometry(size, per_group.of(size), journal, far)
+        return Geometry(size, per_group.of(size), journal, meta_bg)
     extra = slack(usage, extra)
     size = _round_up(content + extra + journal, MiB)
     # More groups take more tables, which take more groups: the sum settles
     # after a few rounds.
     while True:
-        found = Geometry(size, per_group.of(size), journal, far)
+        found = Geometry(size, per_group.of(size), journal, meta_bg)
         enough = max(needed(found, usage) + extra, per_group.floor)
         if enough <= size:
             return found
@@ -155,12 +155,20 @@ def slack(usage: Usage, extra: int | None = None) -> int:
 def needed(geometry: Geometry, usage: Usage) -> int:
     """The bytes of a filesystem that are taken once the tree is in it."""
     groups = _groups(geometry.size)
-    per_copy = 1 + _descriptor_blocks(geometry.size) + RESERVED_BLOCKS
     tables = math.ceil(geometry.inodes / INODES_PER_BLOCK) + 2 * groups
     # Directories grow in steps and files lie in pieces: two in a hundred.
     loss = usage.blocks // 50 + 64
-    blocks = usage.blocks + loss + _copies(groups) * per_copy + tables
+    blocks = usage.blocks + loss + tables + _descriptors(geometry)
     return blocks * BLOCK + geometry.journal
+
+
+def _descriptors(geometry: Geometry) -> int:
+    """The blocks of all superblocks and descriptors, copies included."""
+    superblocks = _copies(_groups(geometry.size))
+    once = _descriptor_blocks(geometry.size)
+    if geometry.meta_bg:
+        return superblocks + 3 * once
+    return superblocks * (1 + once + RESERVED_BLOCKS)
 
 
 def fits(geometry: Geometry, usage: Usage) -> bool:
@@ -228,7 +236,7 @@ def _descriptor_blocks(size: int) -> int:
 
 
 def _copies(groups: int) -> int:
-    """How many groups hold a copy of the descriptors (sparse_super)."""
+    """How many groups hold a copy of the superblock (sparse_super)."""
     found = min(groups, 2)
     for base in (3, 5, 7):
         power = base

@@ -115,10 +115,18 @@ class Decided(unittest.TestCase):
         self.assertLess(per_group * (limit // GROUP), 2**32)
         self.assertTrue(disk_size.fits(found, DEBIAN))
 
-    def test_descriptors_are_kept_free_for_8_tib(self):
-        found = disk_size.geometry(DEBIAN)
+    def test_descriptors_that_lie_together_have_room_for_8_tib(self):
+        found = disk_size.geometry(DEBIAN, meta_bg=False)
         self.assertEqual(8 * TiB, found.resize * BLOCK)
-        self.assertIsNone(disk_size.geometry(DEBIAN, size=16 * TiB).resize)
+        far = disk_size.geometry(DEBIAN, size=16 * TiB, meta_bg=False)
+        self.assertIsNone(far.resize)
+
+    def test_descriptors_in_their_groups_need_none(self):
+        found = disk_size.geometry(DEBIAN)
+        self.assertIsNone(found.resize)
+        together = disk_size.geometry(DEBIAN, meta_bg=False)
+        # Three copies: this is a filesystem of four or five groups.
+        self.assertGreaterEqual(together.size - found.size, 3 * 4 * MiB)
 
 
 class Copies(unittest.TestCase):
