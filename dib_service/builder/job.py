@@ -208,15 +208,16 @@ class Job:
             raise Fault(
                 facts, retry=facts.get("turn") == "operator", told=True
             )
-        made = [event for event in said if event.kind == "artefact"]
+        made = [
+            event
+            for event in said
+            if event.kind == "artefact"
+            # A kernel or ramdisk that a hook left beside it goes nowhere.
+            and event.facts.get("role", "image") == "image"
+        ]
         if code or not made:
             raise _death(code, list(engine.last_lines))
-        return [
-            _located(event, place.output)
-            for event in made
-            # A kernel or ramdisk that a hook left beside it goes nowhere.
-            if event.facts.get("role", "image") == "image"
-        ]
+        return [_located(event, place.output) for event in made]
 
     def _command(self, place: Place) -> list[str]:
         words = [*self._host.engine, "build", str(place.spec)]
@@ -418,7 +419,7 @@ def _death(code: int, last_lines: list[str]) -> Fault:
     elif code:
         how = f"exited {code} without saying why"
     else:
-        how = "ended without an artefact"
+        how = "ended without an image"
     return _fault(
         "engine-died",
         "operator",

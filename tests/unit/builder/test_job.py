@@ -158,7 +158,12 @@ class JobTest(unittest.TestCase):
         self.run_one("empty")
         fault, retry = self.fault()
         self.assertTrue(retry)
-        self.assertIn("without an artefact", fault["message"])
+        self.assertIn("without an image", fault["message"])
+
+    def test_a_kernel_alone_is_no_image(self):
+        self.run_one("kernel-only")
+        fault, _ = self.fault()
+        self.assertIn("without an image", fault["message"])
 
     def test_an_engine_that_is_not_there_is_the_host_s_fault(self):
         self.run_one(host={"engine": ("/nowhere/engine",)})

@@ -11,7 +11,9 @@ from unittest import mock
 from dib_service.engine import definitions, errors
 
 
-class Definitions(unittest.TestCase):
+class Place(unittest.TestCase):
+    """Somewhere for files."""
+
     def setUp(self):
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
@@ -22,6 +24,8 @@ class Definitions(unittest.TestCase):
         path.write_text(text)
         return path
 
+
+class Definitions(Place):
     def commands(self, *texts):
         files = [
             self.file(text, f"{number}.yaml")
@@ -172,7 +176,7 @@ class Definitions(unittest.TestCase):
             definitions.read([self.place / "none.yaml"])
 
 
-class Running(Definitions):
+class Running(Place):
     def setUp(self):
         super().setUp()
         self.file(
