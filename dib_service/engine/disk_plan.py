@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import re
 
 from dib_service.engine import disk_size, disk_table, errors
 from dib_service.engine.disk_size import BLOCK, Geometry, Usage
@@ -129,7 +130,21 @@ def _geometry(
         journal=0 if volume.type == "ext2" else journal,
         limit=layout.limit if is_root else None,
         ratio=_ratio(volume),
-        meta_bg=volume.type == "ext4",
+        meta_bg=_meta_bg(volume),
+    )
+
+
+def _meta_bg(volume: Volume) -> bool:
+    """Whether the descriptors lie in their groups: always in ext4.
+
+    Unless its own words ask for the other layout; mke2fs refuses both.
+    """
+    words = [
+        each for word in volume.options for each in re.split("^-[EO]|,", word)
+    ]
+    return volume.type == "ext4" and not any(
+        word in ("^meta_bg", "resize_inode") or word.startswith("resize=")
+        for word in words
     )
 
 

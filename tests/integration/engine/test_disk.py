@@ -503,6 +503,17 @@ class OtherLayouts(Disks):
         self.assertIn("64bit", header)
         self.assertIn("meta_bg", header)
 
+    def test_a_request_that_wants_the_older_layout(self):
+        blocks = 2 * TiB // 4096
+        for words in (f"-E resize={blocks}", "-O resize_inode"):
+            layout = images.layout(MKFS_OPTS=words)
+            with self.subTest(words), self.laid_out(layout) as target:
+                pass
+            header = images.run("dumpe2fs", "-h", target.image)
+            self.assertNotIn("meta_bg", header)
+            self.assertRegex(header, "Reserved GDT blocks: +(255|102[0-9])")
+            target.image.unlink()
+
 
 class Endings(Disks):
     def test_a_raise_leaves_nothing(self):

@@ -105,3 +105,17 @@ class Plans(unittest.TestCase):
             )
         [usual] = self.planned(size=GiB)
         self.assertEqual(8 * 8192, usual.geometries["root"].inodes)
+
+    def test_the_layout_of_descriptors_that_was_asked_for(self):
+        for words, meta_bg in (
+            ("", True), ("-m 1 -E stride=4 -O ^resize_inode", True),
+            ("-O ^metadata_csum,resize_inode", False),
+            ("-E stride=4,resize=1000000", False), ("-Eresize=9", False),
+            ("-O ^meta_bg", False),
+        ):  # fmt: skip
+            with self.subTest(words):
+                [plan] = self.planned(size=GiB, MKFS_OPTS=words)
+                self.assertEqual(meta_bg, plan.geometries["root"].meta_bg)
+        for kind in ("ext2", "ext3"):
+            [plan] = self.planned(size=GiB, FS_TYPE=kind)
+            self.assertFalse(plan.geometries["root"].meta_bg)
