@@ -106,7 +106,10 @@ class TestOthers(testtools.TestCase):
             for name in inside.names("/boot")
             if name.startswith(prefix)
         )
-        told = "root=LABEL=cloudimg-rootfs ro console=ttyS0,115200"
+        told = (
+            "root=LABEL=cloudimg-rootfs ro console=ttyS0,115200 "
+            + qemu.KERNEL_OPTIONS
+        )
         self.boots(
             image,
             extra=(

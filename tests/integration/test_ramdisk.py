@@ -86,7 +86,10 @@ class TestDeployRamdisk(testtools.TestCase):
 
     @classmethod
     def boot_options(cls) -> tuple[str, ...]:
-        line = f"console=ttyS0 ipa-debug=1 ipa-api-url={cls.ironic.url}"
+        line = (
+            f"console=ttyS0 ipa-debug=1 ipa-api-url={cls.ironic.url} "
+            f"{qemu.KERNEL_OPTIONS}"
+        )
         return (
             *("-kernel", cls.artefacts["kernel"]["path"]),
             *("-initrd", cls.artefacts["ramdisk"]["path"]),
