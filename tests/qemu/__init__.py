@@ -19,12 +19,12 @@ import tempfile
 import time
 from typing import Literal, Self
 
-# What QEMU's own network offers.
 # For a kernel that QEMU itself starts. An emulated timer may be late when the
 # host is busy, which Linux takes for a broken one; and a guest that panics
 # ends, so that nobody waits for it.
 KERNEL_OPTIONS = "no_timer_check panic=-1"
 
+# What QEMU's own network offers.
 NETWORK = "10.0.2.0/24"
 GATEWAY = "10.0.2.2"
 NAMESERVER = "10.0.2.3"
