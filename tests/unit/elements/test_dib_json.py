@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import unittest
@@ -44,10 +43,8 @@ class TestDibJson(unittest.TestCase):
                 self.assertEqual((0, ""), (done.returncode, done.stderr))
                 self.assertEqual(expected, done.stdout.splitlines())
 
-    def test_with_each_awk_there_is(self) -> None:
-        there = [name for name in AWKS if shutil.which(name)]
-        self.assertTrue(there)
-        for name in there:
+    def test_with_each_awk(self) -> None:
+        for name in AWKS:
             awk = self.place / "awk"
             awk.write_text(f'#!/bin/sh\nexec {called(name)} "$@"\n')
             awk.chmod(0o755)
