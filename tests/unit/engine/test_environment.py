@@ -5,7 +5,7 @@ import unittest
 
 from dib_service.engine import elements, environment, spec
 
-ROOT = Path("/work")
+ROOT = Path("/srv")
 
 
 def given(surroundings=None, **asked):
@@ -63,7 +63,7 @@ class Surroundings(unittest.TestCase):
             }
         )
         self.assertEqual("C", found["LC_ALL"])
-        self.assertEqual("/work/dib_build.work/hooks", found["TMP_HOOKS_PATH"])
+        self.assertEqual("/srv/dib_build.srv/hooks", found["TMP_HOOKS_PATH"])
         self.assertEqual("", found["IMAGE_ELEMENT"])
         self.assertNotEqual("/usr/lib/dib", found["_LIB"])
 
@@ -85,5 +85,5 @@ class Surroundings(unittest.TestCase):
         self.assertNotIn("/usr/bin", others)
 
     def test_a_request_from_elsewhere_has_none(self):
-        self.assertEqual("/work/home", given()["HOME"])
-        self.assertEqual("/work/cache/lockfiles", given()["DIB_LOCKFILES"])
+        self.assertEqual("/srv/home", given()["HOME"])
+        self.assertEqual("/srv/cache/lockfiles", given()["DIB_LOCKFILES"])

@@ -19,7 +19,7 @@ class Memory(unittest.TestCase):
         self.assertEqual(2 * 1024**2, found)
 
     def test_twice_as_much_has_to_be_free(self):
-        places = [Path("/work/build"), Path("/work/image")]
+        places = [Path("/srv/build"), Path("/srv/image")]
         with (
             mock.patch.object(memory, "available", lambda: 4 * GIB),
             mock.patch.object(memory.kernel, "mount") as mounted,
