@@ -38,7 +38,7 @@ class ReadBack(unittest.TestCase):
                     size=None,
                 )
             )
-            cls.expected = nasty.seen(target.root)
+            cls.expected = nasty.seen(target.root, nasty.SECOND)
             # What lies below the kernel's files nobody ever sees.
             (target.root / "proc/cpuinfo").touch()
             made = output.write_all(
@@ -88,7 +88,7 @@ class ReadBack(unittest.TestCase):
     def test_the_raw_disk_holds_the_tree(self):
         place = self.path / "mounted"
         with mounts.mounted(self.made["raw"].path, place, "-o", "loop,ro"):
-            found = nasty.seen(place)
+            found = nasty.seen(place, nasty.SECOND)
         del found["proc/cpuinfo"]
         # The hour of that touch.
         found["proc"]["mtime"] = self.expected["proc"]["mtime"]
@@ -112,7 +112,7 @@ class ReadBack(unittest.TestCase):
     def test_tar_holds_the_tree(self):
         for wanted in ("tar", "tgz"):
             with self.subTest(wanted):
-                found = nasty.seen(self.unpacked(wanted))
+                found = nasty.seen(self.unpacked(wanted), nasty.SECOND)
                 self.assert_same(self.expected_of_archives(found))
 
     def test_aci_holds_the_tree_and_its_manifest(self):
@@ -121,7 +121,7 @@ class ReadBack(unittest.TestCase):
             ["manifest", "rootfs"], sorted(p.name for p in place.iterdir())
         )
         self.assertEqual('{"acKind": "x"}\n', (place / "manifest").read_text())
-        found = nasty.seen(place / "rootfs")
+        found = nasty.seen(place / "rootfs", nasty.SECOND)
         self.assert_same(self.expected_of_archives(found))
 
     def test_squashfs_holds_the_tree_but_no_acls(self):
@@ -139,7 +139,7 @@ class ReadBack(unittest.TestCase):
             }
             for path, facts in self.expected.items()
         }
-        found = self.expected_of_archives(nasty.seen(place))
+        found = self.expected_of_archives(nasty.seen(place, nasty.SECOND))
         self.assert_same(found, without)
         [warning] = self.warnings
         self.assertIn("2 are not in web.squash", warning)
