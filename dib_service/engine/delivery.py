@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 import shutil
 
-from dib_service.engine import process
+from dib_service.engine import kernel, process
 
 # What stands beside a file and is only true of that one.
 CHECKSUMS = (".md5", ".sha256", ".sha512")
@@ -123,7 +123,7 @@ def _appear(place: Path, target: Path, keep_old: bool, merge: bool) -> None:
             path.rename(final)
             undo.callback(final.rename, path)
         for directory in {final.parent for _, final in arrived} | {target}:
-            _to_disk(directory)
+            kernel.to_disk(directory)
         undo.pop_all()
 
 
@@ -170,11 +170,3 @@ def _set_aside(old: Path, new: Path) -> None:
                 old.unlink()
             return
     old.rename(new)
-
-
-def _to_disk(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -33,6 +33,16 @@ DEEPEST = 256
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def to_disk(path: Path) -> None:
+    """Return when a file, or the names in a directory, are on the disk."""
+    # A name may reach the disk before what it names does.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def unshare(flags: int) -> None:
     """Leave the namespaces that ``flags`` name."""
     _call("unshare", flags)

@@ -15,7 +15,7 @@ from pathlib import Path
 import shutil
 from typing import Any, Literal
 
-from dib_service.engine import output_archive, output_disk
+from dib_service.engine import kernel, output_archive, output_disk
 from dib_service.engine.output_options import Options
 from dib_service.engine.spec import ARCHIVES, DISKS, BuildSpec
 
@@ -221,7 +221,9 @@ def _digested(
     # hashlib lets other threads run; each reads what is still in memory,
     # and meanwhile the disk has its own work.
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        written = [pool.submit(_to_disk, each.path) for each in artefacts]
+        written = [
+            pool.submit(kernel.to_disk, each.path) for each in artefacts
+        ]
         found = [
             {kind: pool.submit(_digest, each.path, kind) for kind in kinds}
             for each in artefacts
@@ -256,16 +258,7 @@ def _write_checksums(artefact: Artefact, place: Path) -> None:
 def _name(place: Path, output_dir: Path) -> None:
     """Give the files their names, once all of them are on the disk."""
     for path in place.iterdir():
-        _to_disk(path)
+        kernel.to_disk(path)
     for path in sorted(place.iterdir()):
         path.rename(output_dir / path.name)
-    _to_disk(output_dir)
-
-
-def _to_disk(path: Path) -> None:
-    # A name may reach the disk before what it names does.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    kernel.to_disk(output_dir)

@@ -8,29 +8,11 @@ import tempfile
 import unittest
 
 from tests.conformance import peer
+from tests.repository import git
 
 OURS = Path(__file__).parents[2] / "elements"
 SOURCES = "source-repositories/extra-data.d/98-source-repositories"
 TYPES = "install-types/extra-data.d/99-enable-install-types"
-
-NOBODY = {
-    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.org",
-    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org",
-}
-
-
-def git(*words: object) -> str:
-    return subprocess.run(
-        ["git", *map(str, words)],
-        env={**os.environ, **NOBODY},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
 
 
 class HookTest(unittest.TestCase):

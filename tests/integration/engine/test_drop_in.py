@@ -65,6 +65,24 @@ class DropIns(tiny.TinyBuild):
     def files(self):
         return sorted(path.name for path in self.output.iterdir())
 
+    def assert_ends_with(self, *words):
+        """The build of the element slow does, when its caller is killed."""
+        self.element("slow", {"extra-data.d/10-x": "echo waiting; sleep 1000"})
+        caller = subprocess.Popen(
+            words,
+            cwd=self.output,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(caller.stdout.close)
+        while caller.stdout.readline() != "waiting\n":
+            self.assertIsNone(caller.poll())
+        caller.send_signal(signal.SIGKILL)
+        caller.wait()
+        self.wait_until_nothing_is_left()
+
 
 class DiskImageCreate(DropIns):
     def test_as_nodepool_calls_it(self):
@@ -299,21 +317,7 @@ class Sudo(DropIns):
         self.assertEqual(0, done.returncode)
 
     def test_the_build_ends_with_its_caller(self):
-        self.element("slow", {"extra-data.d/10-x": "echo waiting; sleep 1000"})
-        caller = subprocess.Popen(
-            [*self.words, "disk-image-create", "tiny", "slow"],
-            cwd=self.output,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.addCleanup(caller.stdout.close)
-        while caller.stdout.readline() != "waiting\n":
-            self.assertIsNone(caller.poll())
-        caller.send_signal(signal.SIGKILL)
-        caller.wait()
-        self.wait_until_nothing_is_left()
+        self.assert_ends_with(*self.words, "disk-image-create", "tiny", "slow")
 
 
 class DiskimageBuilder(DropIns):
@@ -353,22 +357,8 @@ class DiskimageBuilder(DropIns):
         self.assertGreater(sizes[0], sizes[1])
 
     def test_an_image_ends_with_its_caller(self):
-        self.element("slow", {"extra-data.d/10-x": "echo waiting; sleep 1000"})
         (self.output / "images.yaml").write_text("- elements: [tiny, slow]\n")
-        caller = subprocess.Popen(
-            ["diskimage-builder", "images.yaml"],
-            cwd=self.output,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.addCleanup(caller.stdout.close)
-        while caller.stdout.readline() != "waiting\n":
-            self.assertIsNone(caller.poll())
-        caller.send_signal(signal.SIGKILL)
-        caller.wait()
-        self.wait_until_nothing_is_left()
+        self.assert_ends_with("diskimage-builder", "images.yaml")
 
     def test_a_dry_run_builds_nothing(self):
         (self.output / "images.yaml").write_text("- {elements: [tiny]}\n")

@@ -12,25 +12,11 @@ import tempfile
 import unittest
 from unittest import mock
 
+from tests.repository import git
+
 ELEMENTS = pathlib.Path(__file__).parents[3] / "elements"
 ELEMENT = ELEMENTS / "source-repositories"
 HOOK = ELEMENT / "extra-data.d/98-source-repositories"
-NOBODY = {
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.org",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org",
-}
-
-
-def git(*words: object) -> str:
-    return subprocess.run(
-        ["git", *map(str, words)],
-        env={**os.environ, **NOBODY},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
 
 
 class Case(unittest.TestCase):
