@@ -6,7 +6,13 @@ from typing import Any
 
 from dib_service import conf, exception, policies
 from dib_service import context as context_lib
-from dib_service.api import environment, faults, properties, text
+from dib_service.api import (
+    environment,
+    faults,
+    properties,
+    schemas,
+    text,
+)
 from dib_service.engine import catalogue
 from dib_service.objects import element
 from dib_service.objects.build import Build, Wanted
@@ -17,6 +23,9 @@ GIB = 2**30
 
 # What makes an image larger, in MiB, where no size is asked for.
 ROOM = ("DIB_IMAGE_EXTRA_SIZE", "DIB_JOURNAL_SIZE")
+
+# The target that every service has: the image service of its own cloud.
+GLANCE = "glance"
 
 _PAGE = 500
 
@@ -35,31 +44,42 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
         environment=dict(body.get("environment", {})),
         disk_size=_disk_size(body.get("disk_size_gib")),
         skip_base=body.get("skip_base", False),
+        boot_test=body.get("boot_test", True),
         image_name=image.get("name") or name,
-        visibility=image.get("visibility", "private"),
+        visibility=image.get("visibility", _visibility(image)),
         properties=dict(image.get("properties", {})),
+        members=tuple(image.get("members", ())),
+        protected=image.get("protected", False),
+        tags=tuple(image.get("tags", ())),
+        traits=tuple(image.get("traits", ())),
+        targets=tuple(image.get("targets", (GLANCE,))),
     )
     text.check_name("build.name", name)
     text.check_name("build.image.name", value.image_name)
+    for number, tag in enumerate(value.tags):
+        text.check_name(f"build.image.tags[{number}]", tag)
     environment.check(value.environment, extra=conf.CONF.api.allowed_variables)
     _check_room(value.environment)
     properties.check(value.properties)
+    _check_together(value)
     return name, value
 
 
-def authorize_visibility(
-    context: context_lib.RequestContext, visibility: str
-) -> None:
-    """Let an image be seen by others if the asker may decide that.
+def authorize(context: context_lib.RequestContext, asked: Wanted) -> None:
+    """Let pass what not everybody may ask for, if the asker may.
+
+    Others see the image, or nobody has seen it start.
 
     :raises Forbidden: the asker may not.
     """
     rule = {
         "community": rules.CREATE_COMMUNITY,
         "public": rules.CREATE_PUBLIC,
-    }.get(visibility)
+    }.get(asked.visibility)
     if rule:
         policies.authorize(context, rule)
+    if not asked.boot_test:
+        policies.authorize(context, rules.CREATE_UNTESTED)
 
 
 def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
@@ -107,6 +127,28 @@ def repeated(build_id: str, link: Callable[[str], str]) -> exception.Conflict:
         build_id=build_id,
         links=[{"rel": "self", "href": link(f"/v1/builds/{build_id}")}],
     )
+
+
+def _visibility(image: Mapping[str, Any]) -> str:
+    # Glance has members of shared images only.
+    return "shared" if image.get("members") else "private"
+
+
+def _check_together(asked: Wanted) -> None:
+    """Let pass what each by itself is right."""
+    if asked.members and asked.visibility != "shared":
+        raise faults.refusal(
+            "build.image.members",
+            "only an image of visibility 'shared' has members",
+            value=asked.visibility,
+        )
+    most = schemas.MAX_PROPERTIES
+    if len(asked.properties) + len(asked.traits) > most:
+        raise faults.refusal(
+            "build.image.traits",
+            f"each is a property of the image, and at most {most} "
+            "properties are allowed",
+        )
 
 
 def _disk_size(gib: int | None) -> int | None:

@@ -30,7 +30,16 @@ _OURS = frozenset(
     }
 )  # fmt: skip
 
+# What a property that names a trait begins with; Nova takes "required" only.
+TRAIT_PREFIX = "trait:"
+
 _RESERVED = ("os_glance", "os_hash_", "dib_")
+
+
+# What placement knows begins with one of these; see os-traits.
+TRAIT = re.compile(
+    r"(?:CUSTOM|COMPUTE|HW|MISC|OWNER|STORAGE)_[A-Z0-9_]{1,240}"
+)
 
 
 def check(properties: Mapping[str, str]) -> None:
@@ -69,6 +78,8 @@ def _check_name(name: str) -> None:
 
 def _check_value(name: str, value: str) -> None:
     field = f"build.image.properties.{name}"
+    if name.startswith(TRAIT_PREFIX):
+        _check_trait(field, name.removeprefix(TRAIT_PREFIX), value)
     if len(value) > VALUE_LENGTH:
         raise faults.refusal(
             field,
@@ -79,5 +90,19 @@ def _check_value(name: str, value: str) -> None:
         raise faults.refusal(
             field,
             "line ends and other control characters are not allowed",
+            value=value,
+        )
+
+
+def _check_trait(field: str, trait: str, value: str) -> None:
+    if not TRAIT.fullmatch(trait):
+        raise faults.refusal(
+            field,
+            "a trait is CUSTOM_ and a name, or a standard one, in capitals",
+        )
+    if value != "required":
+        raise faults.refusal(
+            field,
+            "of a trait, 'required' is all that can be said",
             value=value,
         )

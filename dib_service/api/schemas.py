@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 from jsonschema import exceptions, protocols, validators
 
-from dib_service.api import faults
+from dib_service.api import faults, properties
 from dib_service.engine import spec
 
 Schema = Mapping[str, Any]
@@ -15,9 +15,12 @@ UUID = r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\Z"
 
 VISIBILITIES = ("private", "shared", "community", "public")
 
-# Glance takes 128 properties of an image by default; the service writes
-# some of its own beside those of the request.
+# Glance takes 128 properties and as many tags and members of an image by
+# default; the service writes some of its own beside those of the request.
 MAX_PROPERTIES = 100
+MAX_TAGS = 100
+MAX_MEMBERS = 100
+MAX_TARGETS = 16
 MAX_ELEMENTS = 64
 
 # What the engine makes and every Glance takes by default, with a content
@@ -32,6 +35,27 @@ _NAME = {
     "maxLength": 255,
     "description": "1 to 255 characters",
 }
+
+# The word for the project that Ironic's conductors use Glance as; other
+# members are named by the id that Keystone gave their project.
+BARE_METAL = "baremetal"
+_PROJECT = rf"^(?:[0-9a-f]{{32}}|{UUID[1:-2]}|{BARE_METAL})\Z"
+
+_TARGET = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
+
+
+def _words(most: int, what: str, item: Schema, *, least: int = 0) -> Schema:
+    """A list of different words."""
+    return {
+        "type": "array",
+        "minItems": least,
+        "maxItems": most,
+        "uniqueItems": True,
+        "items": item,
+        "description": f"a list of {least or 'at most'} "
+        f"{'to ' if least else ''}{most} different {what}",
+    }
+
 
 BUILD_CREATE: Schema = {
     "type": "object",
@@ -49,22 +73,20 @@ BUILD_CREATE: Schema = {
                     "description": "a UUID in lower case with dashes",
                 },
                 "name": _NAME,
-                "elements": {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": MAX_ELEMENTS,
-                    "uniqueItems": True,
-                    "items": {
+                "elements": _words(
+                    MAX_ELEMENTS,
+                    "elements",
+                    {
                         "type": "string",
                         "pattern": rf"^{spec.ELEMENT_NAME.pattern}\Z",
                         "description": "the name of an element: at most 128 "
                         "ASCII letters, digits, '_', '.', '+' and '-', "
                         "beginning with a letter or digit",
                     },
-                    "description": f"a list of 1 to {MAX_ELEMENTS} "
-                    "different elements",
-                },
+                    least=1,
+                ),
                 "skip_base": {"type": "boolean"},
+                "boot_test": {"type": "boolean"},
                 "formats": {
                     "type": "array",
                     "minItems": 1,
@@ -98,6 +120,42 @@ BUILD_CREATE: Schema = {
                             "description": f"at most {MAX_PROPERTIES} "
                             "properties with text values",
                         },
+                        "members": _words(
+                            MAX_MEMBERS,
+                            "members",
+                            {
+                                "type": "string",
+                                "pattern": _PROJECT,
+                                "description": "the id of a project, or "
+                                f"'{BARE_METAL}' for that of the bare-metal "
+                                "service",
+                            },
+                        ),
+                        "protected": {"type": "boolean"},
+                        "tags": _words(MAX_TAGS, "tags", _NAME),
+                        "traits": _words(
+                            MAX_PROPERTIES,
+                            "traits",
+                            {
+                                "type": "string",
+                                "pattern": rf"^{properties.TRAIT.pattern}\Z",
+                                "description": "a trait as placement has it, "
+                                "in capitals: CUSTOM_ and a name of your "
+                                "cloud's, or a standard one such as "
+                                "HW_CPU_X86_VMX",
+                            },
+                        ),
+                        "targets": _words(
+                            MAX_TARGETS,
+                            "targets",
+                            {
+                                "type": "string",
+                                "pattern": _TARGET,
+                                "description": "the name of a place where "
+                                "images go, as the operator configured it",
+                            },
+                            least=1,
+                        ),
                     },
                 },
             },

@@ -64,6 +64,8 @@ class Build(resource.Resource):
     elements = resource.Body("elements", type=list)
     #: True for an image without the element ``base``.
     skip_base = resource.Body("skip_base", type=bool)
+    #: False for an image that nobody has seen start.
+    boot_test = resource.Body("boot_test", type=bool)
     #: Disk formats, one artefact each.
     formats = resource.Body("formats", type=list)
     #: The machine that the image is for, in the words of ``uname -m``.
@@ -72,7 +74,8 @@ class Build(resource.Resource):
     environment = resource.Body("environment", type=dict)
     #: Size of the whole disk; None is just large enough.
     disk_size_gib = resource.Body("disk_size_gib", type=int)
-    #: Name, visibility and properties of the image in the image service.
+    #: Name, visibility, properties, members, protected, tags, traits and
+    #: targets of the image in the image service.
     image = resource.Body("image", type=dict)
     #: All elements of the image with their digests, as they were when the
     #: build was asked for.

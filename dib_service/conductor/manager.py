@@ -406,4 +406,5 @@ def _spec(build: builds.Build) -> spec.BuildSpec:
         environment=wanted.environment,
         disk_size=wanted.disk_size,
         skip_base=wanted.skip_base,
+        boot_test=wanted.boot_test,
     )

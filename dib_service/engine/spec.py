@@ -51,6 +51,7 @@ class BuildSpec:
     just large enough. ``architecture`` is a word of ``uname -m``.
     ``packages`` are installed in the chroot when install.d has run.
     ``ramdisk`` is for elements that make one: there is no image then.
+    ``boot_test`` has the image start before it is handed over.
     ``digests``, where there are any, are those that the elements of the
     image must have, by name: all of them, and no others.
     """
@@ -64,6 +65,7 @@ class BuildSpec:
     skip_base: bool = False
     packages: tuple[str, ...] = ()
     ramdisk: bool = False
+    boot_test: bool = False
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -88,6 +90,7 @@ class BuildSpec:
             skip_base=bool(data.get("skip_base", False)),
             packages=_words(data, "packages", ()),
             ramdisk=bool(data.get("ramdisk", False)),
+            boot_test=bool(data.get("boot_test", False)),
             digests=_texts(data, "digests"),
         )
         spec._check()
@@ -106,6 +109,7 @@ class BuildSpec:
             "skip_base": self.skip_base,
             **({"packages": list(self.packages)} if self.packages else {}),
             **({"ramdisk": True} if self.ramdisk else {}),
+            **({"boot_test": True} if self.boot_test else {}),
             **({"digests": dict(self.digests)} if self.digests else {}),
         }
 

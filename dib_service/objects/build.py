@@ -40,13 +40,19 @@ class Wanted:
     environment: Mapping[str, str]
     disk_size: int | None
     skip_base: bool
+    boot_test: bool
     image_name: str
     visibility: str
     properties: Mapping[str, str]
+    members: tuple[str, ...]
+    protected: bool
+    tags: tuple[str, ...]
+    traits: tuple[str, ...]
+    targets: tuple[str, ...]
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """From what ``to_dict`` made."""
+        """From what ``to_dict`` made, now or before there were all fields."""
         return cls(
             elements=tuple(data["elements"]),
             formats=tuple(data["formats"]),
@@ -54,9 +60,15 @@ class Wanted:
             environment=dict(data["environment"]),
             disk_size=data["disk_size"],
             skip_base=data["skip_base"],
+            boot_test=data.get("boot_test", True),
             image_name=data["image_name"],
             visibility=data["visibility"],
             properties=dict(data["properties"]),
+            members=tuple(data.get("members", ())),
+            protected=data.get("protected", False),
+            tags=tuple(data.get("tags", ())),
+            traits=tuple(data.get("traits", ())),
+            targets=tuple(data.get("targets", ("glance",))),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,9 +80,15 @@ class Wanted:
             "environment": dict(self.environment),
             "disk_size": self.disk_size,
             "skip_base": self.skip_base,
+            "boot_test": self.boot_test,
             "image_name": self.image_name,
             "visibility": self.visibility,
             "properties": dict(self.properties),
+            "members": list(self.members),
+            "protected": self.protected,
+            "tags": list(self.tags),
+            "traits": list(self.traits),
+            "targets": list(self.targets),
         }
 
 

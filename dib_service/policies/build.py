@@ -9,6 +9,7 @@ LIST_ALL_PROJECTS = "build:list:all_projects"
 CREATE = "build:create"
 CREATE_COMMUNITY = "build:create:community"
 CREATE_PUBLIC = "build:create:public"
+CREATE_UNTESTED = "build:create:untested"
 GET = "build:get"
 GET_LOG = "build:get_log"
 LIST_EVENTS = "build:list_events"
@@ -50,6 +51,14 @@ _RULES = [
         CREATE_PUBLIC,
         base.ADMIN,
         "Ask for an image of visibility public.",
+        [{"method": "POST", "path": "/v1/builds"}],
+        scope_types=base.SCOPE,
+    ),
+    policy.DocumentedRuleDefault(
+        CREATE_UNTESTED,
+        base.MANAGER,
+        "Ask for an image that is published without having been started "
+        "(boot_test false).",
         [{"method": "POST", "path": "/v1/builds"}],
         scope_types=base.SCOPE,
     ),

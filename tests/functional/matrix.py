@@ -39,7 +39,7 @@ def routes() -> set[tuple[str, str]]:
 
 
 def _test(request: str, status: int) -> dict[str, Any]:
-    method, path, *visibility = request.split(" ")
+    method, path, *wish = request.split(" ")
     test: dict[str, Any] = {
         "name": request,
         method: _IDS.sub(r"$ENVIRON['\g<0>']", path),
@@ -47,11 +47,12 @@ def _test(request: str, status: int) -> dict[str, Any]:
     }
     if status >= 400:
         test["response_json_paths"] = {"$.error.code": status}
-    if visibility:
-        test["data"] = {
-            "build": {
-                "elements": ["debian"],
-                "image": {"visibility": visibility[0]},
-            }
-        }
+    if wish:
+        test["data"] = {"build": {"elements": ["debian"], **_wish(wish[0])}}
     return test
+
+
+def _wish(word: str) -> dict[str, Any]:
+    if word == "untested":
+        return {"boot_test": False}
+    return {"image": {"visibility": word}}

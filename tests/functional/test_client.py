@@ -117,6 +117,11 @@ class TestOpenstackCommand(unittest.TestCase):
                     "name": "Web",
                     "visibility": "shared",
                     "properties": {"os_distro": "debian"},
+                    "members": [],
+                    "protected": False,
+                    "tags": [],
+                    "traits": [],
+                    "targets": ["glance"],
                 },
             ),
         ):

@@ -250,6 +250,7 @@ class WallsTest(service_case.ServiceCase):
         build_id = self.create(
             elements=["tiny", "prying"],
             skip_base=True,
+            boot_test=False,
             environment={"DIB_BAIT": bait},
         )
         self.assert_complete(build_id)

@@ -70,7 +70,7 @@ def create(req: Request) -> Response:
     body = req.body(schemas.BUILD_CREATE)["build"]
     asked.refuse_repeat(body.get("id"), req.link)
     name, wanted = asked.wanted(body)
-    asked.authorize_visibility(req.context, wanted.visibility)
+    asked.authorize(req.context, wanted)
 
     chosen = asked.resolve(wanted)
     if dry_run:

@@ -166,6 +166,49 @@ class WantedTest(testtools.TestCase):
             ):
                 self.assertRaises(exception.BadRequest, asked.wanted, body)
 
+    def test_what_becomes_of_the_image_has_its_defaults(self) -> None:
+        _, wanted = asked.wanted({"elements": ["a"]})
+        self.assertTrue(wanted.boot_test)
+        self.assertEqual("private", wanted.visibility)
+        self.assertEqual(("glance",), wanted.targets)
+        self.assertFalse(wanted.protected)
+        for empty in (wanted.members, wanted.tags, wanted.traits):
+            self.assertEqual((), empty)
+
+    def test_an_image_with_members_is_shared(self) -> None:
+        image = {"members": ["baremetal"]}
+        _, wanted = asked.wanted({"elements": ["a"], "image": image})
+        self.assertEqual("shared", wanted.visibility)
+        self.assertEqual(("baremetal",), wanted.members)
+        error = self.assertRaises(
+            exception.BadRequest,
+            asked.wanted,
+            {"elements": ["a"], "image": {**image, "visibility": "private"}},
+        )
+        self.assertEqual("build.image.members", error.facts["field"])
+
+    def test_a_trait_counts_as_a_property(self) -> None:
+        image = {
+            "properties": {f"p{number}": "" for number in range(99)},
+            "traits": ["CUSTOM_A"],
+        }
+        asked.wanted({"elements": ["a"], "image": image})
+        image["traits"] = ["CUSTOM_A", "CUSTOM_B"]
+        error = self.assertRaises(
+            exception.BadRequest,
+            asked.wanted,
+            {"elements": ["a"], "image": image},
+        )
+        self.assertIn("at most 100", error.message)
+
+    def test_a_tag_that_nobody_can_read(self) -> None:
+        error = self.assertRaises(
+            exception.BadRequest,
+            asked.wanted,
+            {"elements": ["a"], "image": {"tags": ["a", "b\n"]}},
+        )
+        self.assertEqual("build.image.tags[1]", error.facts["field"])
+
     def test_a_uuid_that_is_used_is_found_first(self) -> None:
         self.useFixture(database.Database())
         build: Build = database.new_build()

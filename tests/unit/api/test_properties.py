@@ -47,6 +47,15 @@ BAD_NAMES = {
     "architecture": "set by the service",
 }
 
+BAD_TRAITS = {
+    "trait:gpu": ("required", "in capitals"),
+    "trait:CUSTOM_gpu": ("required", "in capitals"),
+    "trait:GPU_A": ("required", "a standard one"),
+    "trait:": ("required", "in capitals"),
+    "trait:CUSTOM_GPU": ("forbidden", "'required' is all"),
+    "trait:HW_CPU_X86_VMX": ("", "'required' is all"),
+}
+
 BAD_VALUES = {
     "x" * 256: "255 characters",
     "a\nb": "control",
@@ -74,6 +83,13 @@ class PropertiesTest(unittest.TestCase):
         for value, why in BAD_VALUES.items():
             with self.subTest(value=value):
                 self.assertIn(why, self.refused({"note": value}).message)
+
+    def test_traits_that_nova_or_placement_do_not_know(self) -> None:
+        for name, (value, why) in BAD_TRAITS.items():
+            with self.subTest(name=name):
+                error = self.refused({name: value})
+                self.assertIn(why, error.message)
+                self.assertIn(name, error.facts["field"])
 
     def refused(self, values: dict[str, str]) -> exception.BadRequest:
         """The error that these properties get."""

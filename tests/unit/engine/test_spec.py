@@ -19,6 +19,7 @@ class Spec(unittest.TestCase):
             disk_size=5,
             packages=["vim", "g++", "@web", "a=1.0~2"],
             ramdisk=True,
+            boot_test=True,
         )
         self.assertEqual(wanted, spec.BuildSpec.from_dict(wanted.to_dict()))
 

@@ -28,6 +28,26 @@ class BuildTest(testtools.TestCase):
         self.assertEqual(2**31, made.wanted.disk_size)
         self.assertIsNone(made.fault)
 
+    def test_all_that_may_be_asked_for_comes_back(self) -> None:
+        wanted = database.wanted(
+            boot_test=False,
+            members=["baremetal"],
+            protected=True,
+            tags=["a"],
+            traits=["CUSTOM_A"],
+            targets=["glance", "region-2"],
+        )
+        made = Build.create(database.asker(), wanted, {}, name="x")
+        self.assertEqual(wanted, Build.get(made.id).wanted)
+
+    def test_what_was_stored_before_there_were_all_fields(self) -> None:
+        old = database.wanted()
+        self.assertTrue(old.boot_test)
+        self.assertEqual(("glance",), old.targets)
+        self.assertEqual(
+            ((), False, ()), (old.tags, old.protected, old.traits)
+        )
+
     def test_an_id_names_one_build_for_ever(self) -> None:
         first = database.new_build()
         self.assertRaises(
