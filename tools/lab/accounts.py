@@ -10,17 +10,30 @@ from tools.lab.state import State
 REGION = "RegionOne"
 SERVICE_TYPE = "image-build"
 
-# Each user with its project and the roles it has there.
+# A user, its project and the roles it has there.
+User = tuple[str, str, tuple[str, ...]]
+
+# The users of any cloud here.
 #
 # dib: PATCHes the owner of finished images, which takes an admin's role, and
 # validates tokens, which takes the service role.
 # dib-upload: member of the staging project and of nothing else.
-USERS = (
+USERS: tuple[User, ...] = (
     ("glance", "service", ("service",)),
     ("dib", "service", ("admin", "service")),
     ("dib-upload", "dib-staging", ("member",)),
     ("demo", "demo", ("member",)),
     ("other", "other", ("member",)),
+)
+
+# Those of a cloud that has bare metal, too.
+#
+# nova: acts for its users in Neutron, Glance, Placement and Ironic, and gives
+# Ironic nodes away, which takes an admin's role.
+BARE_METAL_USERS: tuple[User, ...] = (
+    ("placement", "service", ("service",)),
+    ("neutron", "service", ("admin", "service")),
+    ("nova", "service", ("admin", "service")),
 )
 
 
@@ -63,8 +76,8 @@ class Account:
 
 
 def account(state: State, auth_url: str, name: str) -> Account:
-    """The account of one of USERS, or of ``admin``."""
-    projects = {user: project for user, project, _ in USERS}
+    """The account of any user above, or of ``admin``."""
+    projects = {user: project for user, project, _ in USERS + BARE_METAL_USERS}
     return Account(
         auth_url=auth_url,
         username=name,
@@ -73,7 +86,13 @@ def account(state: State, auth_url: str, name: str) -> Account:
     )
 
 
-def make(state: State, auth_url: str, endpoints: dict[str, str]) -> None:
+def make(
+    state: State,
+    auth_url: str,
+    endpoints: dict[str, str],
+    *,
+    users: tuple[User, ...] = USERS,
+) -> None:
     """Make what is missing: projects, users, roles, services, endpoints.
 
     ``endpoints`` has a URL for each service type.
@@ -82,7 +101,7 @@ def make(state: State, auth_url: str, endpoints: dict[str, str]) -> None:
         identity = cloud.identity
         # The SDK's type allows for a Keystone without the v3 API.
         assert isinstance(identity, identity_v3.Proxy)
-        for name, project, roles in USERS:
+        for name, project, roles in users:
             _user(identity, state, name, project, roles)
         for service_type, url in endpoints.items():
             _endpoint(identity, service_type, url)

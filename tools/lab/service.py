@@ -1,14 +1,11 @@
 """dib-service itself, as one process or as three."""
 
-from collections.abc import Mapping
 import pathlib
 
-from tools.lab import daemon
-from tools.lab.accounts import Account
+from tools.lab import configuration, daemon
 from tools.lab.cloud import Cloud
+from tools.lab.configuration import Sections
 from tools.lab.keystone import answers
-
-Sections = Mapping[str, Mapping[str, object]]
 
 
 class Service:
@@ -58,7 +55,7 @@ class Service:
     def prepare(self) -> None:
         """Write the configuration and bring the database up to date."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(self.config_file, self._sections())
+        configuration.write(self.config_file, self._sections())
         self.manage("db", "sync")
 
     def enrol(self, name: str) -> None:
@@ -71,7 +68,7 @@ class Service:
         builder_id, secret = said.split()
         sections = self._sections()
         shared = ("DEFAULT", "oslo_messaging_rabbit", "messaging")
-        _write(
+        configuration.write(
             self.builder_file,
             {
                 **{name: sections.get(name, {}) for name in shared},
@@ -110,7 +107,10 @@ class Service:
             # A broker keeps on its disk what went through it, tokens too.
             *(
                 lab / name
-                for name in ("rabbitmq", "postgresql", "postgresql.password")
+                for name in (
+                    *("rabbitmq", "postgresql", "postgresql.password"),
+                    *("placement", "neutron", "nova", "ironic"),
+                )
             ),
             self.path / "dib-service.sqlite",
             # Other services of the same cloud, which would have hosts of
@@ -136,28 +136,14 @@ class Service:
                 "state_path": self.path / "builder",
                 "hide": ",".join(str(path) for path in self._secrets()),
             },
-            "keystone_authtoken": {
-                "www_authenticate_uri": self.cloud.keystone.auth_url,
-                **_auth(self.cloud.account("dib")),
-            },
-            "glance": _auth(self.cloud.account("dib")),
-            "glance_upload": _auth(self.cloud.account("dib-upload")),
+            "keystone_authtoken": configuration.auth_token(
+                self.cloud.account("dib")
+            ),
+            "glance": configuration.auth(self.cloud.account("dib")),
+            "glance_upload": configuration.auth(
+                self.cloud.account("dib-upload")
+            ),
         }
         for section, options in self._changes.items():
             sections.setdefault(section, {}).update(options)
         return sections
-
-
-def _auth(account: Account) -> dict[str, object]:
-    return {"auth_type": "password", **account.auth()}
-
-
-def _write(file: pathlib.Path, sections: Sections) -> None:
-    file.touch(mode=0o600)
-    file.write_text(
-        "\n".join(
-            f"[{section}]\n"
-            + "".join(f"{name} = {value}\n" for name, value in options.items())
-            for section, options in sections.items()
-        )
-    )
