@@ -5,16 +5,17 @@ in, as Neutron's tests do. Runs in the services' venv and so imports nothing
 of ours.
 """
 
+import importlib
 import sys
 
-from neutron.db.migration.models import head
 import sqlalchemy
 
 
 def main() -> None:
     """Make those that are missing."""
+    models = importlib.import_module("neutron.db.migration.models.head")
     engine = sqlalchemy.create_engine(sys.argv[1])
-    head.get_metadata().create_all(engine)
+    models.get_metadata().create_all(engine)
 
 
 if __name__ == "__main__":
