@@ -110,8 +110,8 @@ make_venv() {
     printf '%s\n' "$stamp" >"$dir/made-from"
 }
 
-# services_venv LOG: the path of the environment with Keystone and Glance,
-# made when it is not there yet.
+# services_venv LOG: the path of the environment with the services of a
+# cloud, made when it is not there yet.
 services_venv() {
     shared_venv "$1" services
     # For whoever sources this.

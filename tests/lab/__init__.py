@@ -3,6 +3,7 @@
     cloud = lab.cloud()          # Keystone and Glance, with accounts
     broker = lab.rabbitmq()      # .transport_url, .stop(), .start()
     database = lab.postgresql()  # .database("name") is a URL
+    metal = lab.baremetal()      # Ironic beside that cloud, and machines
 
 They end with the process; their logs stay below ``.lab/``. What is missing
 on the machine is an error and never a skipped test; ``tools/run-tests`` puts
@@ -19,6 +20,7 @@ import sys
 import tempfile
 
 from tools.lab import errors
+from tools.lab.baremetal import Baremetal
 from tools.lab.cloud import Cloud
 from tools.lab.postgresql import PostgreSQL
 from tools.lab.rabbitmq import RabbitMQ
@@ -50,6 +52,15 @@ def rabbitmq() -> RabbitMQ:
 def postgresql() -> PostgreSQL:
     """A running PostgreSQL."""
     running = PostgreSQL(state())
+    atexit.register(running.stop)
+    running.start()
+    return running
+
+
+@functools.cache
+def baremetal() -> Baremetal:
+    """A running Ironic, in the catalog of ``cloud()``."""
+    running = Baremetal(cloud(), services_venv())
     atexit.register(running.stop)
     running.start()
     return running

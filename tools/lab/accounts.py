@@ -28,10 +28,12 @@ USERS: tuple[User, ...] = (
 
 # Those of a cloud that has bare metal, too.
 #
+# ironic: reads images of its project, or shared with it, which takes a member.
 # nova: acts for its users in Neutron, Glance, Placement and Ironic, and gives
 # Ironic nodes away, which takes an admin's role.
 BARE_METAL_USERS: tuple[User, ...] = (
     ("placement", "service", ("service",)),
+    ("ironic", "service", ("service", "member")),
     ("neutron", "service", ("admin", "service")),
     ("nova", "service", ("admin", "service")),
 )
@@ -39,12 +41,15 @@ BARE_METAL_USERS: tuple[User, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """A user in a project of the domain ``default``."""
+    """A user in a project of the domain ``default``.
+
+    Without a project it is one of the whole system.
+    """
 
     auth_url: str
     username: str
     password: str
-    project_name: str
+    project_name: str | None
 
     def connect(self) -> openstack.connection.Connection:
         """A connection as this user."""
@@ -60,8 +65,15 @@ class Account:
             "auth_url": self.auth_url,
             "username": self.username,
             "password": self.password,
-            "project_name": self.project_name,
             "user_domain_id": "default",
+            **self._scope(),
+        }
+
+    def _scope(self) -> dict[str, str]:
+        if self.project_name is None:
+            return {"system_scope": "all"}
+        return {
+            "project_name": self.project_name,
             "project_domain_id": "default",
         }
 

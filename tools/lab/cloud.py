@@ -1,5 +1,6 @@
 """Keystone and Glance together, with the accounts in them."""
 
+import dataclasses
 import pathlib
 
 from tools.lab import accounts
@@ -44,3 +45,7 @@ class Cloud:
     def account(self, name: str) -> Account:
         """``admin``, ``dib``, ``dib-upload``, ``demo`` or ``other``."""
         return accounts.account(self.state, self.keystone.auth_url, name)
+
+    def operator(self) -> Account:
+        """``admin`` of the whole system, who has to do with hardware."""
+        return dataclasses.replace(self.account("admin"), project_name=None)
