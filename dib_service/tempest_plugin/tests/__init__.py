@@ -1,0 +1,1 @@
+"""The tests; see README.rst beside this folder."""

@@ -1,0 +1,1 @@
+"""What somebody does with several services, from beginning to end."""
