@@ -110,6 +110,7 @@ def artefact(row: history.Artefact) -> dict[str, Any]:
     """One file that was made; sizes in bytes."""
     return {
         "epoch": row.epoch,
+        "role": row.role,
         "format": row.format,
         "size": row.size,
         "virtual_size": row.virtual_size,
@@ -121,10 +122,13 @@ def publication(row: history.Publication) -> dict[str, Any]:
     """Where a file went."""
     return {
         "epoch": row.epoch,
+        "role": row.role,
         "format": row.format,
         "target": row.target,
         "image_id": row.image_id,
         "state": row.state,
+        "fault": dict(row.fault) if row.fault else None,
+        "location": row.location,
     }
 
 

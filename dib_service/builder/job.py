@@ -1,6 +1,6 @@
 """One build on this host, from its claim to the last word about it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import json
@@ -23,6 +23,9 @@ LOG = log.getLogger(__name__)
 # cancel: somebody wishes so. stop: this builder goes down. stale: the lease
 # is another's. fenced: nobody has answered for so long that it may be.
 Reason = Literal["cancel", "stop", "stale", "fenced"]
+
+# The artefacts that are published; further disks and other files are not.
+ROLES = ("image", "kernel", "ramdisk")
 
 FIRST_PAUSE_SECONDS = 1.0
 # A conductor that answers and still does not take a build's last words is
@@ -211,11 +214,9 @@ class Job:
         made = [
             event
             for event in said
-            if event.kind == "artefact"
-            # A kernel or ramdisk that a hook left beside it goes nowhere.
-            and event.facts.get("role", "image") == "image"
+            if event.kind == "artefact" and _role(event) in ROLES
         ]
-        if code or not made:
+        if code or not _a_product([*map(_role, made)]):
             raise _death(code, list(engine.last_lines))
         return [_located(event, place.output) for event in made]
 
@@ -288,14 +289,16 @@ class Job:
         grant = self._conductor.grant_upload(
             self.lease, [_artefact(event) for event in made]
         )
-        sources = {event.facts["format"]: _source(event) for event in made}
+        sources = {_place(event): _source(event) for event in made}
         with self._glance_of(grant) as glance:
             for wanted in grant.uploads:
                 self._reporter.text(
-                    f"==> upload of {wanted.format} as image "
+                    f"==> upload of {wanted.role} {wanted.format} as image "
                     f"{wanted.image_id}\n"
                 )
-                glance.upload(_image(wanted), sources[wanted.format])
+                glance.upload(
+                    _image(wanted), sources[wanted.role, wanted.format]
+                )
 
     @contextlib.contextmanager
     def _glance_of(self, grant: rpcapi.UploadGrant) -> Iterator[upload.Glance]:
@@ -456,7 +459,22 @@ def _artefact(event: events.Event) -> rpcapi.Artefact:
         size=facts["size"],
         virtual_size=facts["virtual_size"],
         sha512=facts["sha512"],
+        role=_role(event),
     )
+
+
+def _role(event: events.Event) -> str:
+    return str(event.facts.get("role", "image"))
+
+
+def _a_product(roles: Sequence[str]) -> bool:
+    """An image, with or without a kernel and a ramdisk, or those alone."""
+    return "image" in roles or {"kernel", "ramdisk"} <= set(roles)
+
+
+def _place(event: events.Event) -> tuple[str, str]:
+    """What an attempt has one artefact of."""
+    return _role(event), str(event.facts["format"])
 
 
 def _source(event: events.Event) -> upload.Source:
@@ -474,4 +492,6 @@ def _image(wanted: rpcapi.Upload) -> upload.Image:
         container_format=wanted.container_format,
         properties=wanted.properties,
         min_disk=wanted.min_disk,
+        min_ram=wanted.min_ram,
+        tags=wanted.tags,
     )

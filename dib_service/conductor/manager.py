@@ -259,6 +259,8 @@ class Endpoint:
         self, context: Json, *, lease: Json, artefacts: list[Json]
     ) -> Json:
         """Let the builder upload; the image ids are stored first."""
+        said = event.last(lease["build_id"], lease["epoch"], "manifest") or {}
+        manifest = said.get("manifest", {})
         build = release.grant(
             _proof(lease),
             [
@@ -268,13 +270,13 @@ class Endpoint:
                     size=artefact["size"],
                     virtual_size=artefact["virtual_size"],
                     sha512=artefact["sha512"],
+                    role=artefact.get("role", "image"),
                 )
                 for artefact in artefacts
+                if uploads.published(artefact.get("role", "image"), manifest)
             ],
             target=publisher.TARGET,
         )
-        said = event.last(build.id, build.epoch, "manifest") or {}
-        manifest = said.get("manifest", {})
         right = self._cloud.upload_right()
         LOG.info("build %s: upload granted", build.id)
         return rpcapi.UploadGrant(

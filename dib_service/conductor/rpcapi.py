@@ -93,17 +93,24 @@ class Lease(Value):
 
 @dataclasses.dataclass(frozen=True)
 class Artefact(Value):
-    """One file as the builder saw it; sizes in bytes."""
+    """One file as the builder saw it; sizes in bytes.
+
+    ``role``: ``image``, ``kernel`` or ``ramdisk``.
+    """
 
     format: str
     size: int
     virtual_size: int
     sha512: str
+    role: str = "image"
 
 
 @dataclasses.dataclass(frozen=True)
 class Upload(Value):
-    """Where one artefact goes: create the image with that id and put it."""
+    """Where one artefact goes: create the image with that id and put it.
+
+    ``min_disk`` in GiB, ``min_ram`` in MiB.
+    """
 
     format: str
     target: str
@@ -113,6 +120,15 @@ class Upload(Value):
     container_format: str
     properties: Mapping[str, str]
     min_disk: int
+    role: str = "image"
+    min_ram: int = 0
+    tags: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_dict`` made."""
+        tags = tuple(data.get("tags", ()))
+        return super().from_dict({**data, "tags": tags})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,23 +10,42 @@ from dib_service.objects import release
 
 GIB = 1024**3
 
+# What a kernel and a ramdisk are in Glance's own words.
+BOOT_FORMATS = {"kernel": "aki", "ramdisk": "ari"}
+
+
+def published(role: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether such an artefact becomes an image in Glance at all.
+
+    A whole disk starts the kernel that is in it; what lies beside it is
+    nobody's.
+    """
+    return (
+        role == "image" or manifest.get("layout", "whole-disk") != "whole-disk"
+    )
+
 
 def upload(
     build: builds.Build, staged: release.Staged, manifest: Mapping[str, Any]
 ) -> rpcapi.Upload:
     """Where the artefact goes, and what is said of it there."""
     return rpcapi.Upload(
+        role=staged.role,
         format=staged.format,
         target=staged.target,
         image_id=staged.image_id,
         name=build.wanted.image_name,
-        disk_format=staged.format,
-        container_format="bare",
+        disk_format=BOOT_FORMATS.get(staged.role, staged.format),
+        container_format=BOOT_FORMATS.get(staged.role, "bare"),
         properties={
             **build.wanted.properties,
             **_facts(build, manifest),
         },
-        min_disk=math.ceil(staged.virtual_size / GIB),
+        min_disk=(
+            math.ceil(staged.virtual_size / GIB)
+            if staged.role == "image"
+            else 0
+        ),
     )
 
 

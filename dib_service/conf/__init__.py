@@ -19,6 +19,7 @@ from dib_service.conf import (
     database,
     glance,
     messaging,
+    publish,
 )
 
 PROJECT = "dib-service"
@@ -30,7 +31,15 @@ CONFIG_DIR_VARIABLE = "OS_DIB_SERVICE_CONFIG_DIR"
 # oslo.messaging registers some of its groups on the global object only.
 CONF = cfg.CONF
 
-MODULES = (api, builder, conductor, database, glance, messaging)
+MODULES = (
+    api,
+    builder,
+    conductor,
+    database,
+    glance,
+    messaging,
+    publish,
+)
 
 for module in MODULES:
     module.register_opts(CONF)

@@ -82,8 +82,6 @@ BUILDS = sa.Table(
     sa.Column("not_before", Time, nullable=False, default=0.0),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("release_decided", sa.Boolean, nullable=False, default=False),
-    # Times in a row that Glance did not let the conductor publish.
-    sa.Column("publish_failures", sa.Integer, nullable=False, default=0),
     # Bytes of the log between its head and its tail.
     sa.Column("log_dropped", sa.BigInteger, nullable=False, default=0),
     # The lease: who holds the build, until when, and how that is proven. It
@@ -129,6 +127,8 @@ ARTEFACTS = sa.Table(
     METADATA,
     sa.Column("build_uuid", sa.String(36), primary_key=True),
     sa.Column("epoch", sa.Integer, primary_key=True),
+    # image, kernel, ramdisk
+    sa.Column("role", sa.String(16), primary_key=True),
     sa.Column("format", sa.String(16), primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("virtual_size", sa.BigInteger, nullable=False),
@@ -141,12 +141,32 @@ PUBLICATIONS = sa.Table(
     sa.Column("image_id", sa.String(36), primary_key=True),
     sa.Column("build_uuid", sa.String(36), nullable=False, index=True),
     sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
     sa.Column("format", sa.String(16), nullable=False),
     sa.Column("target", sa.String(64), nullable=False),
-    # staged (granted, bytes may be there), uploaded, published, deleted
+    # Counts the image ids of one upload: an id cannot be used twice, so
+    # when the target has lost an image, the next try needs another one.
+    sa.Column("number", sa.Integer, nullable=False, default=1),
+    # staged (granted, bytes may be there), uploaded, releasing (decided),
+    # published, failed, lost (another number has its place), deleted
     sa.Column("state", sa.String(16), nullable=False),
+    # Why it failed, as builds.fault.
+    sa.Column("fault", sa.JSON),
+    # Where it can be had, in a target that is no Glance.
+    sa.Column("location", sa.Text),
+    # Times in a row that the target did not let the conductor publish.
+    sa.Column("failures", sa.Integer, nullable=False, default=0),
+    # When a conductor may look at it next, and when all give up.
+    sa.Column("not_before", Time, nullable=False, default=0.0),
+    sa.Column("give_up_at", Time),
+    # Nothing of it is left in staging.
+    sa.Column("swept", sa.Boolean, nullable=False, default=False),
     sa.Column("updated_at", Time, nullable=False),
-    sa.UniqueConstraint("build_uuid", "epoch", "format", "target"),
+    sa.UniqueConstraint(
+        *("build_uuid", "epoch", "target", "role", "format", "number"),
+        name="uq_publications_place",
+    ),
+    sa.Index("ix_publications_due", "state", "not_before"),
 )
 
 EVENTS = sa.Table(

@@ -35,17 +35,37 @@ class Artefact:
     size: int
     virtual_size: int
     sha512: str
+    role: str = "image"
 
 
 @dataclasses.dataclass(frozen=True)
 class Publication:
-    """Where an artefact went: one image in one target."""
+    """Where an artefact went: one image in one target.
+
+    ``location``: where it can be had, in a target that is no Glance.
+    """
 
     epoch: int
+    role: str
     format: str
     target: str
+    number: int
     image_id: str
     state: str
+    fault: Mapping[str, Any] | None
+    location: str | None
+
+
+# What is linked to comes first: the image of a partition names the others.
+ROLES = ("kernel", "ramdisk", "image")
+
+
+def in_order(role: sa.Column[str]) -> sa.ColumnElement[int]:
+    """By which rows come in the order of ROLES."""
+    return sa.case(
+        *((role == name, place) for place, name in enumerate(ROLES)),
+        else_=len(ROLES),
+    )
 
 
 def attempts(build_id: str) -> Sequence[Attempt]:
@@ -78,30 +98,35 @@ def artefacts(build_id: str) -> Sequence[Artefact]:
             table.c.size,
             table.c.virtual_size,
             table.c.sha512,
+            table.c.role,
         )
         .where(table.c.build_uuid == build_id)
         .where(table.c.epoch == _last_epoch(build_id))
-        .order_by(table.c.format)
+        .order_by(in_order(table.c.role), table.c.format)
     )
     return _read(query, Artefact)
 
 
 def publications(build_id: str) -> Sequence[Publication]:
-    """The publications of the last attempt."""
+    """The publications of the last attempt; of each, the last image id."""
     table = models.PUBLICATIONS
     query = (
         sa.select(
-            table.c.epoch,
-            table.c.format,
-            table.c.target,
-            table.c.image_id,
-            table.c.state,
+            *(table.c[field.name] for field in dataclasses.fields(Publication))
         )
         .where(table.c.build_uuid == build_id)
         .where(table.c.epoch == _last_epoch(build_id))
-        .order_by(table.c.target, table.c.format)
+        .order_by(
+            table.c.target,
+            in_order(table.c.role),
+            table.c.format,
+            table.c.number,
+        )
     )
-    return _read(query, Publication)
+    rows = _read(query, Publication)
+    return [
+        *{(row.target, row.role, row.format): row for row in rows}.values()
+    ]
 
 
 def published(build_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -111,7 +136,10 @@ def published(build_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         sa.select(table.c.build_uuid, table.c.image_id)
         .where(table.c.build_uuid.in_(build_ids))
         .where(table.c.state == "published")
-        .order_by(table.c.target, table.c.format)
+        # Whoever takes the first takes the image and not its kernel.
+        .order_by(
+            table.c.target, in_order(table.c.role).desc(), table.c.format
+        )
     )
     found: dict[str, list[str]] = {}
     with db.reader() as connection:

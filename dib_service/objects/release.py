@@ -31,6 +31,7 @@ class Staged:
     """One image on its way, and what the builder says of its bytes."""
 
     image_id: str
+    role: str
     format: str
     target: str
     state: str
@@ -48,11 +49,13 @@ class Abandoned:
     age_seconds: float
 
 
-def image_id(attempt_nonce: str, format_: str, target: str) -> str:
+def image_id(attempt_nonce: str, role: str, format_: str, target: str) -> str:
     """The id of the image that this attempt's artefact becomes there."""
     # Not of the build's id, which its client chose: whoever asks for a build
     # of the same id, once the first one is forgotten, must not get its image.
-    return str(uuid.uuid5(NAMESPACE, f"{attempt_nonce}/{format_}/{target}"))
+    return str(
+        uuid.uuid5(NAMESPACE, f"{attempt_nonce}/{role}/{format_}/{target}")
+    )
 
 
 def grant(
@@ -121,7 +124,6 @@ def uploaded(proof: lease.Proof) -> None:
             "publishing",
             lease_expires_at=None,
             not_before=db.now(),
-            publish_failures=0,
         )
 
     db.write(work)
@@ -162,6 +164,7 @@ def images(build: builds.Build) -> Sequence[Staged]:
     query = (
         sa.select(
             PUBLICATIONS.c.image_id,
+            PUBLICATIONS.c.role,
             PUBLICATIONS.c.format,
             PUBLICATIONS.c.target,
             PUBLICATIONS.c.state,
@@ -174,12 +177,17 @@ def images(build: builds.Build) -> Sequence[Staged]:
             sa.and_(
                 ARTEFACTS.c.build_uuid == PUBLICATIONS.c.build_uuid,
                 ARTEFACTS.c.epoch == PUBLICATIONS.c.epoch,
+                ARTEFACTS.c.role == PUBLICATIONS.c.role,
                 ARTEFACTS.c.format == PUBLICATIONS.c.format,
             ),
         )
         .where(PUBLICATIONS.c.build_uuid == build.id)
         .where(PUBLICATIONS.c.epoch == build.epoch)
-        .order_by(PUBLICATIONS.c.target, PUBLICATIONS.c.format)
+        .order_by(
+            PUBLICATIONS.c.target,
+            history.in_order(PUBLICATIONS.c.role),
+            PUBLICATIONS.c.format,
+        )
     )
     with db.reader() as connection:
         return [Staged(**row._mapping) for row in connection.execute(query)]
@@ -242,10 +250,21 @@ def postpone(build: builds.Build) -> float:
     """Have the build published later; says after how many seconds."""
 
     def work(connection: sa.Connection) -> float:
-        row = builds.select_row(connection, build.id, lock=True)
+        mine = sa.and_(
+            PUBLICATIONS.c.build_uuid == build.id,
+            PUBLICATIONS.c.epoch == build.epoch,
+        )
+        failures = connection.execute(
+            sa.select(sa.func.max(PUBLICATIONS.c.failures)).where(mine)
+        ).scalar_one()
         delay = min(
-            float(2 ** min(row.publish_failures, 30)),
+            float(2 ** min(failures, 30)),
             float(cfg.CONF.conductor.publish_retry_max),
+        )
+        connection.execute(
+            sa.update(PUBLICATIONS)
+            .where(mine)
+            .values(failures=PUBLICATIONS.c.failures + 1)
         )
         # One that was cancelled meanwhile is not published at all.
         connection.execute(
@@ -255,7 +274,6 @@ def postpone(build: builds.Build) -> float:
             .where(BUILDS.c.state == "publishing")
             .values(
                 not_before=db.now() + delay,
-                publish_failures=row.publish_failures + 1,
                 updated_at=db.now(),
             )
         )
@@ -338,6 +356,7 @@ def _store_artefacts(
             {
                 "build_uuid": row.uuid,
                 "epoch": row.epoch,
+                "role": artefact.role,
                 "format": artefact.format,
                 "size": artefact.size,
                 "virtual_size": artefact.virtual_size,
@@ -355,7 +374,9 @@ def _stage(
     target: str,
 ) -> None:
     wanted = {
-        image_id(row.lease_nonce, artefact.format, target): artefact
+        image_id(
+            row.lease_nonce, artefact.role, artefact.format, target
+        ): artefact
         for artefact in artefacts
     }
     known = connection.scalars(
@@ -370,6 +391,7 @@ def _stage(
                     image_id=image,
                     build_uuid=row.uuid,
                     epoch=row.epoch,
+                    role=artefact.role,
                     format=artefact.format,
                     target=target,
                     state="staged",

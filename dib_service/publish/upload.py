@@ -49,7 +49,10 @@ class Changed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """The image to make in the staging project; ``min_disk`` in GiB."""
+    """The image to make in the staging project.
+
+    ``min_disk`` in GiB, ``min_ram`` in MiB.
+    """
 
     id: str
     name: str
@@ -57,6 +60,8 @@ class Image:
     container_format: str
     properties: Mapping[str, str]
     min_disk: int
+    min_ram: int = 0
+    tags: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +130,8 @@ class Glance:
                     "disk_format": image.disk_format,
                     "container_format": image.container_format,
                     "min_disk": image.min_disk,
+                    "min_ram": image.min_ram,
+                    "tags": list(image.tags),
                     "visibility": "private",
                     "os_hidden": True,
                 }

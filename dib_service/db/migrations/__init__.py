@@ -7,12 +7,12 @@ from alembic import command, config, migration, script
 from dib_service.db import api
 
 
-def sync() -> None:
+def sync(revision: str = "head") -> None:
     """Create or migrate all tables; a database that is current stays."""
     with api.writer() as connection:
         settings = _config()
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        command.upgrade(settings, revision)
 
 
 def version() -> str | None:

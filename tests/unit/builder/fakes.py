@@ -129,6 +129,7 @@ class FakeConductor(rpcapi.ConductorAPI):
                         format=artefact.format,
                         target="glance",
                         image_id=f"{lease.build_id}-{artefact.format}",
+                        role=artefact.role,
                         name="an image",
                         disk_format=artefact.format,
                         container_format="bare",

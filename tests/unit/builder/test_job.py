@@ -90,12 +90,22 @@ class JobTest(unittest.TestCase):
         self.assertEqual(artefact.sha512, image["os_hash_value"])
         self.assertEqual(artefact.size, image["size"])
 
-    def test_a_kernel_beside_the_image_is_not_uploaded(self):
+    def test_a_kernel_is_offered_beside_the_image(self):
         self.run_one("kernel")
         self.assertEqual([], self.conductor.faults)
-        self.assertEqual(["build-1-qcow2"], list(self.glance.images))
         self.assertEqual(
-            ["qcow2"], [each.format for each in self.conductor.artefacts]
+            {("kernel", "vmlinuz"), ("image", "qcow2")},
+            {(each.role, each.format) for each in self.conductor.artefacts},
+        )
+        self.assertEqual(
+            {"build-1-vmlinuz", "build-1-qcow2"}, set(self.glance.images)
+        )
+
+    def test_a_kernel_and_a_ramdisk_need_no_image(self):
+        self.run_one("ramdisk")
+        self.assertEqual([], self.conductor.faults)
+        self.assertEqual(
+            {"build-1-vmlinuz", "build-1-initramfs"}, set(self.glance.images)
         )
 
     def test_the_log_names_element_phase_and_hook(self):

@@ -16,12 +16,15 @@ UPLOAD = rpcapi.Upload(
     container_format="bare",
     properties={"a": "b"},
     min_disk=2,
+    role="kernel",
+    min_ram=512,
+    tags=("a", "b"),
 )
 VALUES = (
     rpcapi.Offer(rpcapi.Credential("b", "s", "1"), "c", ("x86_64",), ("r",)),
     rpcapi.Claim("b", 1, "s", 60.0, {"version": 1}, {"base": "d"}),
     rpcapi.Lease("b", 1, "s"),
-    rpcapi.Artefact("raw", 1, 2, "a"),
+    rpcapi.Artefact("raw", 1, 2, "a", role="kernel"),
     rpcapi.UploadGrant("t", "http://g", 1.5, (UPLOAD,)),
 )
 

@@ -14,6 +14,7 @@ MANIFEST = {
 }
 STAGED = release.Staged(
     image_id="i",
+    role="image",
     format="qcow2",
     target="glance",
     state="staged",
@@ -52,6 +53,13 @@ class UploadTest(testtools.TestCase):
             self.build, STAGED, {**MANIFEST, "layout": "partition"}
         )
         self.assertEqual("partition", upload.properties["img_type"])
+
+    def test_a_kernel_beside_a_whole_disk_is_nobodys(self) -> None:
+        self.assertFalse(uploads.published("kernel", MANIFEST))
+        self.assertFalse(uploads.published("ramdisk", {}))
+        self.assertTrue(uploads.published("image", MANIFEST))
+        for layout in ("partition", None):
+            self.assertTrue(uploads.published("kernel", {"layout": layout}))
 
     def test_what_is_not_known_is_not_said(self) -> None:
         upload = uploads.upload(self.build, STAGED, {})

@@ -41,14 +41,14 @@ class WriteTest(testtools.TestCase):
 
     def test_readers_who_then_write_do_not_lock_each_other_out(self) -> None:
         build = database.new_build()
-        column = models.BUILDS.c.publish_failures
+        column = models.BUILDS.c.attempts_counted
 
         def add(connection: sa.Connection) -> None:
             count = connection.scalar(sa.select(column).with_for_update())
             connection.execute(
                 sa.update(models.BUILDS)
                 .where(models.BUILDS.c.uuid == build.id)
-                .values(publish_failures=count + 1)
+                .values(attempts_counted=count + 1)
             )
 
         def add_many() -> None:
