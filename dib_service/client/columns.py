@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 import re
+import textwrap
 from typing import Any
 
 from cliff import columns
@@ -9,6 +10,9 @@ from cliff import columns
 from dib_service.client import progress, sdk
 
 DIGEST = re.compile(r"[0-9a-f]{64,}")
+
+# What is left of an 80-column terminal beside two short columns.
+PROSE_WIDTH = 52
 
 Row = tuple[Any, ...]
 Table = tuple[Sequence[str], Iterable[Row]]
@@ -56,6 +60,24 @@ class Facts(columns.FormattableColumn[Mapping[str, Any] | None]):
     def machine_readable(self) -> dict[str, Any] | None:
         """The facts; None where there is nothing to have any."""
         return None if self._value is None else dict(self._value)
+
+
+class Prose(columns.FormattableColumn[str]):
+    """A sentence, in a table on as many lines as it takes."""
+
+    def human_readable(self) -> str:
+        """The table's cell."""
+        # A command without spaces around it is to be copied in one piece.
+        return textwrap.fill(
+            progress.printable(self._value),
+            PROSE_WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def machine_readable(self) -> str:
+        """The sentence."""
+        return self._value
 
 
 class Phases(columns.FormattableColumn[Sequence[Mapping[str, Any]] | None]):

@@ -1,0 +1,73 @@
+"""What of the node itself stands in the way."""
+
+from collections.abc import Iterator
+
+from dib_service.client.deployable.case import (
+    Case,
+    Finding,
+    ok,
+    problem,
+    warning,
+)
+
+
+def deploy_interface(case: Case) -> Iterator[Finding]:
+    """The node deploys this kind of image.
+
+    Sources: ironic.drivers.modules: agent (direct) writes a disk, ramdisk
+    boots kernel and ramdisk or an ISO and writes nothing, anaconda runs an
+    installer.
+    """
+    if case.node is None:
+        return
+    name = case.interface
+    if name == "ramdisk":
+        yield warning("deploy interface", "ramdisk: nothing gets onto a disk")
+    elif name == "anaconda":
+        yield warning("deploy interface", "anaconda installs, and copies no "
+                      "disk image")  # fmt: skip
+    else:
+        yield ok("deploy interface", name)
+
+
+def deploy_ramdisk(case: Case) -> Iterator[Finding]:
+    """Something writes the image.
+
+    Sources: ironic.drivers.modules.deploy_utils.rescue_or_deploy_mode and
+    image_utils: driver_info/deploy_kernel and deploy_ramdisk (or an ISO),
+    else the conductor's [conductor]deploy_kernel and deploy_ramdisk.
+    """
+    if case.node is None or case.interface == "ramdisk":
+        return
+    info = case.node.get("driver_info") or {}
+    if info.get("deploy_iso"):
+        yield ok("deploy ramdisk", "driver_info has a deploy_iso")
+    elif info.get("deploy_kernel") and info.get("deploy_ramdisk"):
+        yield ok("deploy ramdisk", "driver_info names kernel and ramdisk")
+    elif info.get("deploy_kernel") or info.get("deploy_ramdisk"):
+        yield problem("deploy ramdisk", "driver_info names only one of kernel "
+                      "and ramdisk")  # fmt: skip
+    else:
+        yield warning(
+            "deploy ramdisk",
+            "driver_info names none: the conductor's configuration must",
+        )
+
+
+def state(case: Case) -> Iterator[Finding]:
+    """The node is free, as far as one sees now.
+
+    Sources: ironic.common.states: deploys begin at available (a rebuild at
+    active, error, deploy failed); nodes in maintenance are left alone.
+    """
+    if case.node is None:
+        return
+    if case.node.get("maintenance"):
+        reason = case.node.get("maintenance_reason") or "no reason given"
+        yield warning("node", f"in maintenance ({reason})")
+        return
+    now = case.node.get("provision_state")
+    if now == "available":
+        yield ok("node", "available")
+    else:
+        yield warning("node", f"now {now}: a deploy begins at available")
