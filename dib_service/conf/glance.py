@@ -26,7 +26,11 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     for group in (GROUP, UPLOAD_GROUP):
         loading.register_auth_conf_options(conf, group)
         loading.register_session_conf_options(conf, group)
-        loading.register_adapter_conf_options(conf, group)
+        # Without the deprecated ones: with "interface", which devstack
+        # writes for every service, valid_interfaces would be refused.
+        loading.register_adapter_conf_options(
+            conf, group, include_deprecated=False
+        )
         conf.set_default("service_type", "image", group=group)
         conf.set_default("timeout", 30, group=group)
         conf.set_default("valid_interfaces", ["internal", "public"], group)

@@ -1,5 +1,7 @@
 """Rights to upload: had from Keystone, and given back to it."""
 
+import pathlib
+
 import fixtures
 from keystoneauth1 import fixture as keystone_fixture
 from keystoneauth1 import loading
@@ -56,6 +58,7 @@ class CloudTest(testtools.TestCase):
             ("project_domain_id", "default"),
         ):
             options.set_override(name, value, group=glance.UPLOAD_GROUP)
+        self.options = options
         self.cloud = cloud.Cloud(options)
 
     def test_a_right_is_given_back_by_itself(self) -> None:
@@ -67,6 +70,14 @@ class CloudTest(testtools.TestCase):
         self.assertEqual(asked + 1, self.mock.call_count)
         for header in ("X-Auth-Token", "X-Subject-Token"):
             self.assertEqual("hunter2", gone.last_request.headers[header])
+
+    def test_the_interface_that_devstack_writes_is_passed_over(self) -> None:
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        file = folder / "dib-service.conf"
+        file.write_text("[glance_upload]\ninterface = public\n")
+        self.options(["--config-file", str(file)])
+        right = self.cloud.upload_right()
+        self.assertEqual("http://glance.test", right.endpoint)
 
     def test_a_keystone_that_is_down_is_no_fault(self) -> None:
         self.mock.delete(f"{KEYSTONE}/v3/auth/tokens", status_code=503)

@@ -1,0 +1,1 @@
+"""devstack as its plugins see it, without devstack."""
