@@ -50,7 +50,7 @@ class Facts(columns.FormattableColumn[Mapping[str, Any] | None]):
         """The table's cell."""
         lines: list[str] = []
         for name, value in (self._value or {}).items():
-            if isinstance(value, list):
+            if isinstance(value, list) and value:
                 lines.append(f"{name}:")
                 lines.extend(f"  {_one_line(item)}" for item in value)
             else:
@@ -111,6 +111,7 @@ def build_card(build: sdk.Build) -> Card:
         "fault": Facts(build.fault),
         "elements": Words(build.elements),
         "skip_base": build.skip_base,
+        "boot_test": build.boot_test,
         "architecture": build.architecture,
         "formats": Words(build.formats),
         "disk_size_gib": build.disk_size_gib,
@@ -148,7 +149,7 @@ def _one_line(value: Any) -> str:
             f"{k}={_one_line(v)}" for k, v in value.items() if v is not None
         )
         return ", ".join(given)
-    if value is None:
+    if value is None or value == []:
         return "-"
     text = progress.printable(str(value))
     # Whoever compares digests reads JSON.

@@ -72,7 +72,7 @@ class ListBuilds(command.Lister):
         if parsed_args.long:
             titles += (
                 "Ended At", "Elements", "Architecture", "Formats",
-                "Project ID", "Fault",
+                "Boot Test", "Targets", "Project ID", "Fault",
             )  # fmt: skip
         return titles, (_build_row(build)[: len(titles)] for build in builds)
 
@@ -108,6 +108,8 @@ def _build_row(build: sdk.Build) -> columns.Row:
         columns.Words(build.elements),
         build.architecture,
         columns.Words(build.formats),
+        build.boot_test,
+        columns.Words((build.image or {}).get("targets")),
         build.project_id,
         (build.fault or {}).get("message"),
     )

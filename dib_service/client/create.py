@@ -140,6 +140,14 @@ def _add_content_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.gibibytes,
         help="Size of the whole disk in GiB (default: just large enough)",
     )
+    parser.add_argument(
+        "--no-boot-test",
+        action="store_true",
+        help=(
+            "Publish the image without having seen it boot (by default for "
+            "managers only; the image says so)"
+        ),
+    )
 
 
 def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +167,51 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--visibility",
         choices=("private", "shared", "community", "public"),
-        help="Who may see the image (default: private)",
+        help="Who may see the image (default: shared with its members, else "
+        "private)",
+    )
+    parser.add_argument(
+        "--member",
+        metavar="<project-id>",
+        dest="members",
+        action="append",
+        help=(
+            "Project to share the image with, or baremetal for that of "
+            "Ironic's own user (repeat for several)"
+        ),
+    )
+    parser.add_argument(
+        "--protected",
+        action="store_true",
+        help="Keep the image from being deleted",
+    )
+    parser.add_argument(
+        "--tag",
+        metavar="<tag>",
+        dest="tags",
+        action="append",
+        help="Tag of the image (repeat for several)",
+    )
+    parser.add_argument(
+        "--trait",
+        metavar="<trait>",
+        dest="traits",
+        action="append",
+        help=(
+            "Trait that a machine must have for the image, for example "
+            "CUSTOM_GPU (repeat for several)"
+        ),
+    )
+    parser.add_argument(
+        "--target",
+        metavar="<target>",
+        dest="targets",
+        action="append",
+        help=(
+            "Place to publish the image to, as the operator named it "
+            "(default: glance, the image service of this cloud; repeat for "
+            "several)"
+        ),
     )
 
 
@@ -168,11 +220,17 @@ def _wanted(parsed_args: argparse.Namespace) -> dict[str, Any]:
         "name": parsed_args.image_name,
         "visibility": parsed_args.visibility,
         "properties": parsed_args.properties,
+        "members": parsed_args.members,
+        "protected": parsed_args.protected or None,
+        "tags": parsed_args.tags,
+        "traits": parsed_args.traits,
+        "targets": parsed_args.targets,
     }
     wanted = {
         "name": parsed_args.name,
         "elements": parsed_args.element,
         "skip_base": parsed_args.skip_base or None,
+        "boot_test": False if parsed_args.no_boot_test else None,
         "formats": parsed_args.formats,
         "architecture": parsed_args.arch,
         "environment": parsed_args.environment,

@@ -19,6 +19,8 @@ class TestList(fake.CommandTestCase):
             state="complete",
             elements=["debian", "vm"],
             image_ids=["img-1", "img-2"],
+            boot_test=False,
+            image={"targets": ["glance", "edge"]},
             created_at="2026-11-22T03:00:00Z",
         )
 
@@ -58,6 +60,7 @@ class TestList(fake.CommandTestCase):
         self.run_command(commands.ListBuilds, "--long")
         self.assertIn("| img-1, img-2 |", self.printed())
         self.assertIn("| debian, vm |", self.printed())
+        self.assertRegex(self.printed(), r"\| False +\| glance, edge \|")
 
     def test_filters_reach_the_service(self):
         self.run_command(

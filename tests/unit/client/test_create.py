@@ -27,6 +27,10 @@ class TestCreate(fake.CommandTestCase):
             *("--disk-size", "8", "--skip-base"),
             *("--image-name", "Web", "--visibility", "shared"),
             *("--property", "os_distro=debian", "-f", "json"),
+            *("--member", "a" * 32, "--member", "baremetal"),
+            *("--tag", "web", "--tag", "2026", "--protected"),
+            *("--trait", "CUSTOM_GPU", "--target", "glance"),
+            *("--target", "edge", "--no-boot-test"),
         )
         (body,) = self.api.bodies
         answer = self.printed_json()
@@ -37,6 +41,7 @@ class TestCreate(fake.CommandTestCase):
                 "name": "web",
                 "elements": ["debian", "vm"],
                 "skip_base": True,
+                "boot_test": False,
                 "formats": ["qcow2", "raw"],
                 "architecture": "aarch64",
                 "environment": {
@@ -49,6 +54,11 @@ class TestCreate(fake.CommandTestCase):
                     "name": "Web",
                     "visibility": "shared",
                     "properties": {"os_distro": "debian"},
+                    "members": ["a" * 32, "baremetal"],
+                    "protected": True,
+                    "tags": ["web", "2026"],
+                    "traits": ["CUSTOM_GPU"],
+                    "targets": ["glance", "edge"],
                 },
             },
             body,
