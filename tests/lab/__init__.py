@@ -4,6 +4,7 @@
     broker = lab.rabbitmq()      # .transport_url, .stop(), .start()
     database = lab.postgresql()  # .database("name") is a URL
     metal = lab.baremetal()      # Ironic beside that cloud, and machines
+    compute = lab.compute()      # Nova beside that Ironic
 
 They end with the process; their logs stay below ``.lab/``. What is missing
 on the machine is an error and never a skipped test; ``tools/run-tests`` puts
@@ -22,6 +23,7 @@ import tempfile
 from tools.lab import errors
 from tools.lab.baremetal import Baremetal
 from tools.lab.cloud import Cloud
+from tools.lab.compute import Compute
 from tools.lab.postgresql import PostgreSQL
 from tools.lab.rabbitmq import RabbitMQ
 from tools.lab.state import State
@@ -61,6 +63,20 @@ def postgresql() -> PostgreSQL:
 def baremetal() -> Baremetal:
     """A running Ironic, in the catalog of ``cloud()``."""
     running = Baremetal(cloud(), services_venv())
+    atexit.register(running.stop)
+    running.start()
+    return running
+
+
+@functools.cache
+def compute() -> Compute:
+    """A running Nova whose machines are those of ``baremetal()``."""
+    running = Compute(
+        baremetal(),
+        services_venv(),
+        postgresql=postgresql(),
+        rabbitmq=rabbitmq(),
+    )
     atexit.register(running.stop)
     running.start()
     return running

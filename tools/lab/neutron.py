@@ -11,25 +11,26 @@ from tools.lab import configuration, daemon
 from tools.lab.cloud import Cloud
 from tools.lab.configuration import Sections
 from tools.lab.keystone import answers, serve
+from tools.lab.postgresql import PostgreSQL
 
 # What a network of type "flat" is a part of.
 PHYSICAL_NETWORK = "baremetal"
 
 
 class Neutron:
-    """Neutron's API; ``database`` is the URL of a database for it alone."""
+    """Neutron's API; its database is one of ``postgresql``."""
 
     def __init__(
         self,
         cloud: Cloud,
         venv: pathlib.Path,
         *,
-        database: str,
+        postgresql: PostgreSQL,
         transport_url: str,
     ) -> None:
         self._cloud = cloud
         self._venv = venv
-        self._database = database
+        self._postgresql = postgresql
         self._transport_url = transport_url
         self.path = cloud.state.path / "neutron"
         self.port = cloud.state.port("neutron")
@@ -50,7 +51,7 @@ class Neutron:
         if not (self.path / "made").exists():
             self._make()
         self.daemon.start()
-        self.daemon.wait_until(lambda: answers(self.url))
+        self.daemon.wait_until(lambda: answers(self.url), seconds=180)
 
     def stop(self) -> None:
         """End it; what it knows stays."""
@@ -58,19 +59,20 @@ class Neutron:
 
     def _make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        configuration.write(self._config_file, self._sections())
+        database = self._postgresql.database("neutron")
+        configuration.write(self._config_file, self._sections(database))
         daemon.run(
             [
                 f"{self._venv}/bin/python",
                 "-I",
                 str(pathlib.Path(__file__).with_name("neutron_tables.py")),
-                self._database,
+                database,
             ],
             log=self.daemon.log,
         )
         (self.path / "made").touch()
 
-    def _sections(self) -> Sections:
+    def _sections(self, database: str) -> Sections:
         return {
             "DEFAULT": {
                 "core_plugin": "ml2",
@@ -78,11 +80,12 @@ class Neutron:
                 "transport_url": self._transport_url,
                 "state_path": self.path,
                 "log_file": self.path / "neutron-api.log",
+                "api_paste_config": self._venv / "etc/neutron/api-paste.ini",
                 # Nobody listens: an Ironic port is plugged by Ironic.
                 "notify_nova_on_port_status_changes": False,
                 "notify_nova_on_port_data_changes": False,
             },
-            "database": {"connection": self._database},
+            "database": {"connection": database},
             "ml2": {
                 "type_drivers": "flat",
                 "project_network_types": "flat",

@@ -4,21 +4,20 @@ API, scheduler, conductor and compute are a process each; there is one cell
 beside the cell 0 that holds what could not be scheduled.
 """
 
-from collections.abc import Mapping
 import pathlib
 
 from tools.lab import configuration, daemon
 from tools.lab.cloud import Cloud
 from tools.lab.configuration import Sections
 from tools.lab.keystone import answers, serve
+from tools.lab.postgresql import PostgreSQL
 
+# All but the API.
 PROCESSES = ("nova-conductor", "nova-scheduler", "nova-compute")
-
-DATABASES = ("nova_api", "nova_cell0", "nova")
 
 
 class Nova:
-    """One Nova; ``databases`` has a URL for each name of DATABASES.
+    """One Nova; its databases are of ``postgresql``.
 
     Placement, Neutron, Glance and Ironic are found in Keystone's catalog.
     """
@@ -28,12 +27,12 @@ class Nova:
         cloud: Cloud,
         venv: pathlib.Path,
         *,
-        databases: Mapping[str, str],
+        postgresql: PostgreSQL,
         transport_url: str,
     ) -> None:
         self._cloud = cloud
         self._venv = venv
-        self._databases = databases
+        self._postgresql = postgresql
         self._transport_url = transport_url
         self.path = cloud.state.path / "nova"
         self.port = cloud.state.port("nova")
@@ -51,20 +50,22 @@ class Nova:
                 ),
             },
         )
-        self.processes = [self._process(name) for name in PROCESSES]
+        self.processes = {name: self._process(name) for name in PROCESSES}
 
     def start(self) -> None:
         """Make it where there is none, and wait until it can schedule."""
         if not (self.path / "made").exists():
             self._make()
         self.api.start()
-        for process in self.processes:
+        for process in self.processes.values():
             process.start()
-        self.api.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/"))
+        self.api.wait_until(
+            lambda: answers(f"http://127.0.0.1:{self.port}/"), seconds=180
+        )
 
     def stop(self) -> None:
         """End it; what it knows stays."""
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             process.stop()
         self.api.stop()
 
@@ -92,7 +93,11 @@ class Nova:
 
     def _make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sections = self._sections()
+        api, nowhere, cell = (
+            self._postgresql.database(name)
+            for name in ("nova_api", "nova_cell0", "nova_cell1")
+        )
+        sections = self._sections(api, cell)
         configuration.write(self._config_file, sections)
         # A compute service that knows of a database is one misconfigured.
         configuration.write(
@@ -106,21 +111,19 @@ class Nova:
         self.manage("api_db", "sync")
         self.manage(
             *("cell_v2", "map_cell0"),
-            *("--database_connection", self._databases["nova_cell0"]),
+            *("--database_connection", nowhere),
         )
         self.manage(
             *("cell_v2", "create_cell", "--name", "cell1"),
-            *("--database_connection", self._databases["nova"]),
+            *("--database_connection", cell),
             *("--transport-url", self._transport_url),
         )
         # Cell 0 first, then the one of the configuration.
         self.manage("db", "sync")
         (self.path / "made").touch()
 
-    def _sections(self) -> Sections:
+    def _sections(self, api: str, cell: str) -> Sections:
         auth = configuration.auth(self._cloud.account("nova"))
-        # Only these interfaces are in the lab's catalog.
-        public = {"valid_interfaces": "public"}
         return {
             "DEFAULT": {
                 "compute_driver": "ironic.IronicDriver",
@@ -132,16 +135,13 @@ class Nova:
                 # gone, and seen to be so when the compute service next looks.
                 "update_resources_interval": 5,
             },
-            "api_database": {"connection": self._databases["nova_api"]},
-            "database": {"connection": self._databases["nova"]},
+            "api_database": {"connection": api},
+            "database": {"connection": cell},
             "keystone_authtoken": configuration.auth_token(
                 self._cloud.account("nova")
             ),
             "service_user": {"send_service_user_token": True, **auth},
-            "placement": {**auth, **public},
-            "neutron": {**auth, **public},
-            "glance": public,
-            "ironic": {**auth, **public},
+            **{name: auth for name in ("placement", "neutron", "ironic")},
             "scheduler": {
                 "workers": 1,
                 "discover_hosts_in_cells_interval": 5,

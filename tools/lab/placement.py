@@ -5,17 +5,18 @@ import pathlib
 from tools.lab import configuration, daemon
 from tools.lab.cloud import Cloud
 from tools.lab.keystone import answers, serve
+from tools.lab.postgresql import PostgreSQL
 
 
 class Placement:
-    """One Placement; ``database`` is the URL of a database for it alone."""
+    """One Placement; its database is one of ``postgresql``."""
 
     def __init__(
-        self, cloud: Cloud, venv: pathlib.Path, *, database: str
+        self, cloud: Cloud, venv: pathlib.Path, *, postgresql: PostgreSQL
     ) -> None:
         self._cloud = cloud
         self._venv = venv
-        self._database = database
+        self._postgresql = postgresql
         self.path = cloud.state.path / "placement"
         self.port = cloud.state.port("placement")
         self.url = f"http://127.0.0.1:{self.port}"
@@ -40,12 +41,13 @@ class Placement:
 
     def _make(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = self._postgresql.database("placement")
         account = self._cloud.account("placement")
         configuration.write(
             self._config_file,
             {
                 "DEFAULT": {"log_file": self.path / "placement-api.log"},
-                "placement_database": {"connection": self._database},
+                "placement_database": {"connection": database},
                 "keystone_authtoken": configuration.auth_token(account),
             },
         )

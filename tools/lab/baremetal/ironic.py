@@ -3,7 +3,7 @@
 import pathlib
 
 from tools.lab import configuration, daemon
-from tools.lab.baremetal.network import ADDRESS, Network
+from tools.lab.baremetal.network import ADDRESS, BRIDGE, Network
 from tools.lab.cloud import Cloud
 from tools.lab.configuration import Sections
 from tools.lab.daemon import Daemon
@@ -18,12 +18,15 @@ KERNEL_OPTIONS = (
     "systemd.log_target=console"
 )
 
-# What a node's driver does, by kind; the first three are the work.
+# What a node's driver does, by kind; the first three are the work. Beside
+# machines there may be nodes without one, of driver "fake-hardware".
 INTERFACES = (
-    ("deploy", "direct"),
-    ("boot", "redfish-virtual-media"),
-    *((kind, "redfish") for kind in ("management", "power")),
-    *((kind, "noop") for kind in ("network", "storage")),
+    ("deploy", "direct,fake"),
+    ("boot", "redfish-virtual-media,fake"),
+    *((kind, "redfish,fake") for kind in ("management", "power")),
+    # Neutron has to be there for a node that says "flat".
+    ("network", "noop,flat"),
+    ("storage", "noop"),
     *(
         (kind, f"no-{kind}")
         for kind in (
@@ -125,7 +128,8 @@ class Ironic:
                     f"enabled_{kind}_interfaces": name
                     for kind, name in INTERFACES
                 },
-                "enabled_hardware_types": "redfish",
+                "enabled_hardware_types": "redfish,fake-hardware",
+                "default_network_interface": "noop",
                 "auth_strategy": "keystone",
                 # Nova's service user sees every node.
                 "rbac_service_role_elevated_access": True,
@@ -142,6 +146,10 @@ class Ironic:
             "database": {"connection": f"sqlite:///{self.path}/ironic.db"},
             "keystone_authtoken": configuration.auth_token(account),
             "glance": configuration.auth(account),
+            "neutron": {
+                **configuration.auth(account),
+                "cleaning_network": BRIDGE,
+            },
             "service_catalog": {
                 **configuration.auth(account),
                 # What a machine can reach; the catalog's address is a door.

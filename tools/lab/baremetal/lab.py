@@ -30,7 +30,12 @@ class Baremetal:
         port = state.port("ironic")
         self.network = Network(
             state,
-            inside=(cloud.keystone.port, cloud.glance.port),
+            inside=(
+                cloud.keystone.port,
+                cloud.glance.port,
+                # Where somebody answers if Nova is there, too.
+                state.port("neutron"),
+            ),
             outside=(port,),
         )
         self.hypervisor = Hypervisor(state, self.network)
