@@ -198,6 +198,33 @@ class VerifyFailed(EngineError):
         super().__init__(f"{check}: {problem}; {remedy}", check=check)
 
 
+class BootFailed(EngineError):
+    """The finished image was started, and is not fit to be deployed.
+
+    ``code`` and ``turn`` are those of what was found, see engine.gate.faults.
+    """
+
+    code = "boot"
+
+    def __init__(
+        self,
+        code: str,
+        turn: str,
+        problem: str,
+        remedy: str,
+        *,
+        firmware: str,
+        last_lines: Iterable[str] = (),
+    ) -> None:
+        super().__init__(
+            f"{code}: {problem}; {remedy}",
+            code=code,
+            turn=turn,
+            firmware=firmware,
+            last_lines=list(last_lines),
+        )
+
+
 class NeedsRoot(EngineError):
     """A build mounts and makes filesystems, which only root may."""
 

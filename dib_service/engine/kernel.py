@@ -7,6 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 import platform
+import socket
 import struct
 
 from dib_service.engine import errors
@@ -14,11 +15,16 @@ from dib_service.engine import errors
 # From <sched.h>, <sys/mount.h>, <sys/prctl.h>.
 CLONE_NEWNS, CLONE_NEWUTS = 0x00020000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWPID = 0x08000000, 0x20000000
+CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
-MS_BIND, MS_REC = 4096, 16384
+MS_REMOUNT, MS_BIND, MS_REC = 32, 4096, 16384
 MS_UNBINDABLE, MS_PRIVATE = 1 << 17, 1 << 18
 MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+PR_SET_NO_NEW_PRIVS = 38
+
+# From <linux/sockios.h> and <linux/if.h>.
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 # From <linux/fs.h>: of ext4, XFS and btrfs, by chattr(1)'s name i.
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
@@ -64,11 +70,31 @@ def end_with_parent(number: int) -> None:
 
 def forgo(capabilities: Iterable[int]) -> None:
     """Let no program that is started from now on have these."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    last = last_capability()
     for number in capabilities:
         # What an older kernel does not know by name nobody can forgo.
         if number <= last:
             _call("prctl", PR_CAPBSET_DROP, number, 0, 0, 0)
+
+
+def last_capability() -> int:
+    """The highest number of a capability that this kernel has."""
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def gain_nothing() -> None:
+    """Let no program that is started from now on have more than we have."""
+    _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def loopback_up() -> None:
+    """Let this network namespace speak to itself.
+
+    :raises OSError: it may not.
+    """
+    request = struct.pack("16sH14x", b"lo", IFF_UP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)
 
 
 def set_host_name(name: bytes) -> None:
@@ -94,6 +120,14 @@ def mount(
         data.encode() or None,
         about=str(target),
     )
+
+
+def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
+    """Show a file or directory at another place as well."""
+    mount(str(source), target, flags=MS_BIND | MS_REC)
+    if read_only:
+        flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
+        mount("none", target, flags=flags)
 
 
 def mount_points() -> Iterator[tuple[int, Path]]:

@@ -176,8 +176,18 @@ def start(
         raise _not_started(words, exc) from exc
 
 
+def begin(words: Sequence[Word], *, cwd: Path) -> subprocess.Popen[bytes]:
+    """A program that has just begun, whose stdout and stderr are pipes.
+
+    Whoever began it reads them and, with ``end``, ends it.
+
+    :raises errors.CommandError: it could not start.
+    """
+    return _popen(words, None, cwd, stderr=subprocess.PIPE)
+
+
 def end(child: subprocess.Popen[bytes]) -> None:
-    """End a program that ``start`` began, and what it left in its group."""
+    """End what ``start`` or ``begin`` began, and what is left of its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

@@ -9,19 +9,24 @@ is answered are those of Ironic's API reference, at a version in which the
 agent's own API is without TLS.
 """
 
+import contextlib
 import http.server
 import json
 import queue
+import secrets
 import threading
 from typing import Any, Self
 import urllib.parse
 import uuid
 
-from tests import qemu
+from dib_service.engine.gate import drive
 
 VERSION = "1.62"
-TOKEN = "a-token-that-is-32-characters-long"
 HEARTBEAT_SECONDS = 60
+
+# What an agent may say at once.
+MOST_BYTES = 1024 * 1024
+MOST_HEARTBEATS = 100
 
 
 class Ironic:
@@ -29,14 +34,15 @@ class Ironic:
 
     def __init__(self) -> None:
         self.node = str(uuid.uuid4())
+        self._token = secrets.token_hex(16)
         self.addresses: list[str] = []
-        self._heartbeats: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._heartbeats: queue.Queue[dict[str, Any]] = queue.Queue(
+            MOST_HEARTBEATS
+        )
 
     def __enter__(self) -> Self:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        server.daemon_threads = True
-        server.ironic = self  # type: ignore[attr-defined]
-        self._server = server
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.ironic = self
         self._thread = threading.Thread(target=server.serve_forever)
         self._thread.start()
         return self
@@ -49,7 +55,7 @@ class Ironic:
     @property
     def url(self) -> str:
         """Where a guest finds it."""
-        return f"http://{qemu.GATEWAY}:{self._server.server_address[1]}"
+        return f"http://{drive.GATEWAY}:{self._server.server_address[1]}"
 
     def heartbeat(self, seconds: float) -> dict[str, Any]:
         """What the agent says with its next heartbeat.
@@ -73,7 +79,7 @@ class Ironic:
                 },
                 "config": {
                     "heartbeat_timeout": HEARTBEAT_SECONDS,
-                    "agent_token": TOKEN,
+                    "agent_token": self._token,
                     "metrics": {},
                     "metrics_statsd": {},
                 },
@@ -84,31 +90,36 @@ class Ironic:
         """The status of the answer to a POST."""
         if path != f"/v1/heartbeat/{self.node}":
             return 404
-        if body.get("agent_token") != TOKEN:
+        if body.get("agent_token") != self._token:
             return 403
-        self._heartbeats.put(body)
+        with contextlib.suppress(queue.Full):
+            self._heartbeats.put_nowait(body)
         return 202
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    ironic: Ironic
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+    # One that says nothing is not waited for.
+    timeout = 60
+
     def do_GET(self) -> None:
         asked = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(asked.query))
-        answer = self._ironic.get(asked.path, query)
+        answer = self.server.ironic.get(asked.path, query)
         self._answer(200 if answer else 404, answer or {})
 
     def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length", 0))
+        size = min(int(self.headers.get("Content-Length", 0)), MOST_BYTES)
         body = json.loads(self.rfile.read(size) or b"{}")
-        self._answer(self._ironic.post(self.path, body), {})
+        self._answer(self.server.ironic.post(self.path, body), {})
 
     def log_message(self, format: str, *args: object) -> None:
         """Be quiet."""
-
-    @property
-    def _ironic(self) -> Ironic:
-        found: Ironic = self.server.ironic  # type: ignore[attr-defined]
-        return found
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
