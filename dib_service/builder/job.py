@@ -50,6 +50,8 @@ class Host:
     upload_seconds: float
     upload_pause: float
     cafile: str | None
+    # Words of the engine's, see its --boot-test-…
+    boot_test: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +227,7 @@ class Job:
         words += ["--output-dir", str(place.output)]
         words += ["--workspace", str(place.workspace)]
         words += ["--cache-dir", str(self._host.cache)]
+        words += self._host.boot_test
         if self._host.element_path:
             words += ["--element-path", ":".join(self._host.element_path)]
         for path in self._host.hidden:

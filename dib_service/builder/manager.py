@@ -400,6 +400,12 @@ def _host(
         upload_seconds=settings.upload_timeout,
         upload_pause=settings.upload_pause,
         cafile=settings.glance_cafile,
+        boot_test=(
+            f"--boot-test-seconds={settings.boot_test_timeout}",
+            f"--boot-test-memory={settings.boot_test_memory}",
+            f"--{'' if settings.boot_test_kvm else 'no-'}boot-test-kvm",
+            f"--boot-test-uid={settings.boot_test_uid}",
+        ),
     )
 
 

@@ -100,6 +100,34 @@ OPTS = (
         help="A build that takes longer is ended and failed.",
     ),
     cfg.FloatOpt(
+        "boot_test_timeout",
+        default=300.0,
+        min=1.0,
+        help="What a machine with KVM may take to boot a finished image; one "
+        "that is emulated has five times as long.",
+    ),
+    cfg.IntOpt(
+        "boot_test_memory",
+        default=1024,
+        min=256,
+        help="MiB of memory of each machine that a finished image is started "
+        "in; 3072 at least for a deploy ramdisk. As many run side by side as "
+        "there are processors and memory for.",
+    ),
+    cfg.BoolOpt(
+        "boot_test_kvm",
+        default=True,
+        help="Use KVM for that where a machine is seen to run with it; else "
+        "it is emulated.",
+    ),
+    cfg.IntOpt(
+        "boot_test_uid",
+        default=61000,
+        min=1,
+        help="The user and group that these machines run as. It needs no "
+        "name, and nothing on this host may be its own.",
+    ),
+    cfg.FloatOpt(
         "upload_timeout",
         default=3600.0,
         min=0.0,

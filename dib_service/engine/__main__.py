@@ -8,6 +8,7 @@ from pathlib import Path
 import sys
 
 from dib_service.engine import elements, errors, events, spec, supervisor
+from dib_service.engine.gate.plan import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,12 @@ def _build(options: argparse.Namespace) -> int:
             element_path=options.element_path,
             cache_dir=options.cache_dir and options.cache_dir.resolve(),
             hidden=[path.absolute() for path in options.hide],
+            boot_test=Settings(
+                seconds=options.boot_test_seconds,
+                memory_mib=options.boot_test_memory,
+                kvm=options.boot_test_kvm,
+                uid=options.boot_test_uid,
+            ),
         ),
         _print,
     )
@@ -94,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="what the build must not see",
     )
+    _add_boot_test(build)
     build.set_defaults(run=_build)
 
     listing = commands.add_parser("elements", help="list the elements")
@@ -107,6 +115,39 @@ def _parser() -> argparse.ArgumentParser:
             help="directories of elements, the first one wins",
         )
     return parser
+
+
+def _add_boot_test(build: argparse.ArgumentParser) -> None:
+    """What this host gives to the machines that an image is started in."""
+    default = Settings()
+    build.add_argument(
+        "--boot-test-seconds",
+        type=float,
+        default=default.seconds,
+        metavar="SECONDS",
+        help="what a real machine may take to boot (%(default)g); an "
+        "emulated one has five times as long",
+    )
+    build.add_argument(
+        "--boot-test-memory",
+        type=int,
+        default=default.memory_mib,
+        metavar="MIB",
+        help="the memory of each machine (%(default)s)",
+    )
+    build.add_argument(
+        "--boot-test-kvm",
+        action=argparse.BooleanOptionalAction,
+        default=default.kvm,
+        help="use KVM where a machine is seen to run with it",
+    )
+    build.add_argument(
+        "--boot-test-uid",
+        type=int,
+        default=default.uid,
+        metavar="UID",
+        help="the user that the machines run as (%(default)s)",
+    )
 
 
 if __name__ == "__main__":

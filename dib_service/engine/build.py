@@ -29,6 +29,7 @@ from dib_service.engine import (
     verify,
 )
 from dib_service.engine.catalogue import NO_IMAGE
+from dib_service.engine.gate.plan import Settings
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 from dib_service.engine.workspace import build_place
 
@@ -54,6 +55,7 @@ class Context:
     surroundings: Mapping[str, str] | None = None
     screen: int | None = None
     overlay: layer.Layer | None = None
+    boot_test: Settings = dataclasses.field(default_factory=Settings)
 
     @property
     def hooks(self) -> Path:

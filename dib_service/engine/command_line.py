@@ -154,6 +154,12 @@ OPTIONS = (
         "source|package",
     ),
     Option(
+        "--boot-test",
+        "DIB_BOOT_TEST",
+        "start the finished image in a machine, and fail if it is not fit to "
+        "be deployed",
+    ),
+    Option(
         "--docker-target",
         "DOCKER_TARGET",
         "repository and tag of a docker image",

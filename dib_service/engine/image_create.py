@@ -190,6 +190,7 @@ def _spec(asked: CommandLine, name: str, *, ramdisk: bool) -> spec.BuildSpec:
         skip_base=settings.get("SKIP_BASE") == "1",
         packages=tuple(filter(None, packages)),
         ramdisk=ramdisk,
+        boot_test=settings.get("DIB_BOOT_TEST") == "1",
     )
     return spec.BuildSpec.from_dict(wanted.to_dict())
 

@@ -23,6 +23,7 @@ from dib_service.engine import (
     supervisor,
     workspace,
 )
+from dib_service.engine.gate.plan import Settings
 
 
 class Stop(BaseException):
@@ -83,6 +84,7 @@ def _build(job: dict[str, Any], teller: redaction.Teller) -> None:
         say=teller,
         surroundings=job["surroundings"],
         screen=supervisor.SCREEN if job["at_terminal"] else None,
+        boot_test=Settings.from_dict(job["boot_test"]),
     )
     context.cache_dir.mkdir(parents=True, exist_ok=True)
     if context.surroundings is None:

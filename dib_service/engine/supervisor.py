@@ -21,6 +21,7 @@ from dib_service.engine import (
     spec,
     workspace,
 )
+from dib_service.engine.gate.plan import Settings
 
 # How long a build that was asked to end may take to put things away.
 GRACE_SECONDS = 2.5
@@ -49,7 +50,8 @@ class Job:
     elsewhere, whose hooks have and see nothing of that.
     ``owner`` (user, group) gets what was made, if not root; ``keep_old``
     renames what is in its place. ``memory`` has the build take place there
-    if twice that many bytes are free.
+    if twice that many bytes are free. ``boot_test`` is what this host
+    gives to the machines that the image is started in.
     """
 
     spec: spec.BuildSpec
@@ -63,6 +65,7 @@ class Job:
     owner: tuple[int, int] | None = None
     keep_old: bool = False
     memory: int = 0
+    boot_test: Settings = dataclasses.field(default_factory=Settings)
 
     @property
     def at_terminal(self) -> bool:
@@ -86,6 +89,7 @@ class Job:
                 "cache_dir": str(cache),
                 "hidden": [str(path) for path in self.hidden],
                 "memory": self.memory,
+                "boot_test": self.boot_test.to_dict(),
                 "cwd": str(self.cwd),
                 "surroundings": self.surroundings and dict(self.surroundings),
                 "at_terminal": self.at_terminal,

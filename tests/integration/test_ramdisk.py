@@ -25,9 +25,9 @@ import testtools
 from testtools import content
 
 from dib_service.engine import elements
+from dib_service.engine.gate import ironic
 from tests import qemu
 from tests.conformance import peer
-from tests.qemu import ironic
 
 AGENT = "ironic-python-agent"
 PORT = 9999

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import pathlib
+import platform
 import shutil
 import socket
 import subprocess
@@ -19,16 +20,15 @@ import tempfile
 import time
 from typing import Literal, Self
 
-# For a kernel that QEMU itself starts. An emulated timer may be late when the
-# host is busy, which Linux takes for a broken one; and a guest that panics
-# ends, so that nobody waits for it.
-KERNEL_OPTIONS = "no_timer_check panic=-1"
+from dib_service.engine.gate import drive
+from dib_service.engine.gate import machine as engine_machine
+from dib_service.engine.gate.drive import GATEWAY as GATEWAY
+from dib_service.engine.gate.drive import NAMESERVER as NAMESERVER
+from dib_service.engine.gate.machine import KERNEL_OPTIONS as KERNEL_OPTIONS
 
 # What QEMU's own network offers.
 NETWORK = "10.0.2.0/24"
-GATEWAY = "10.0.2.2"
-NAMESERVER = "10.0.2.3"
-FIRST_LEASE = "10.0.2.15"
+FIRST_LEASE = drive.ADDRESS
 
 DEADLINE_SECONDS = 900.0
 
@@ -303,33 +303,8 @@ def _image_info(image: pathlib.Path) -> dict[str, object]:
 @functools.cache
 def accelerator() -> str:
     """``kvm`` where a guest runs with it, else TCG."""
-    return "kvm" if _runs_with("kvm") else "tcg,thread=multi"
-
-
-def _runs_with(accel: str) -> bool:
-    # A device node proves nothing: on some hosts /dev/kvm is there and a
-    # guest hangs in it. This one writes 16 to port 0xf4 from its boot sector,
-    # which makes QEMU exit with 33.
-    code = bytes([0xB0, 0x10, 0xE6, 0xF4, 0xF4, 0xEB, 0xFD])
-    with tempfile.NamedTemporaryFile() as disk:
-        disk.write(code.ljust(510, b"\0") + b"\x55\xaa")
-        disk.flush()
-        process = subprocess.Popen(
-            [
-                "qemu-system-x86_64", "-nodefaults", "-no-user-config",
-                "-display", "none", "-accel", accel, "-cpu", "max",
-                "-m", "16",
-                "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
-                "-drive", f"file={disk.name},format=raw,if=ide",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            return process.wait(10) == 33
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            if process.poll() is None:
-                end(process)
+    with tempfile.TemporaryDirectory() as folder:
+        found = engine_machine.accelerator(
+            platform.machine(), pathlib.Path(folder)
+        )
+    return "kvm" if found == "kvm" else "tcg,thread=multi"

@@ -5,6 +5,8 @@ processes and files behind and then gives up being root. From there it sees
 the system's programs, the files of one product and one directory to write in.
 """
 
+from collections.abc import Mapping
+
 # What is not imported before the root is left cannot be imported any more:
 # http.client and socket ask for this one when they are used.
 import encodings.idna  # noqa: F401
@@ -31,6 +33,9 @@ KVM = (10, 232)
 # The largest file: a disk that has been filled, and what describes it.
 LARGEST_FILE = 64 * LARGER
 
+# What argv may say of the accelerator; anything else is to be found out.
+KNOWN: Mapping[str, Accelerator] = {"kvm": "kvm", "tcg": "tcg"}
+
 START = "from dib_service.engine.gate import cell; cell.main()"
 
 
@@ -38,7 +43,6 @@ def main() -> Never:
     """Test the plan in the directory that argv names, and exit."""
     place, known = Path(sys.argv[1]), sys.argv[2]
     plan = Plan.from_json((place / "plan.json").read_text())
-    accelerator = known if known in ("kvm", "tcg") else None
     kernel.end_with_parent(signal.SIGKILL)
     kernel.unshare(
         kernel.CLONE_NEWNS
@@ -52,7 +56,7 @@ def main() -> Never:
     if first:
         _, status = os.waitpid(first, 0)
         sys.exit(min(abs(os.waitstatus_to_exitcode(status)), 1))
-    _be_first(place, plan, accelerator)
+    _be_first(place, plan, KNOWN.get(known))
 
 
 def _be_first(
@@ -89,9 +93,7 @@ def _furnish(root: Path, place: Path, plan: Plan) -> None:
     _write_settings(root / "etc", plan.settings.uid)
     for name in ("files", "work", "proc", "dev"):
         (root / name).mkdir()
-    kernel.mount(
-        "proc", root / "proc", kind="proc", flags=kernel.MS_NOSUID
-    )
+    kernel.mount("proc", root / "proc", kind="proc", flags=kernel.MS_NOSUID)
     _make_nodes(root / "dev", plan)
     kernel.bind(place / "files", root / "files", read_only=True)
     for name in (plan.image, plan.kernel, plan.ramdisk):

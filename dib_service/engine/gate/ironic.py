@@ -43,7 +43,7 @@ class Ironic:
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.ironic = self
-        self._thread = threading.Thread(target=server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
         return self
 

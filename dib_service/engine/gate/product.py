@@ -35,7 +35,7 @@ def plan(
     :raises errors.BootFailed: it has no way to be started at all.
     """
     facts = manifest["image"]
-    parts = {
+    parts: dict[str, Path] = {
         each.role: each.path
         for each in artefacts
         if each.role in ("kernel", "ramdisk")
@@ -49,7 +49,7 @@ def plan(
     ]
     if not disks:
         return None
-    # qcow2 before the formats that nobody asks Ironic for.
+    # raw and qcow2 before the formats that nobody asks Ironic for.
     image = min(disks, key=lambda each: DISKS.index(each.format))
     bare = layout.table is None
     files = {"image": image.path, **(parts if bare else {})}

@@ -103,7 +103,7 @@ class _Blamed(Exception):
 
 def _boot(plan: Plan, number: int, accelerator: Accelerator) -> Result:
     firmware = plan.firmwares[number]
-    name = firmware
+    name: str = firmware
     if plan.firmwares.count(firmware) > 1:
         name += f"-{plan.firmwares[: number + 1].count(firmware)}"
     folder = WORK / name

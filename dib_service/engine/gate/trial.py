@@ -4,7 +4,7 @@ Whoever asks is process 1 of a build, and root. The machines are not: cell.py
 is a process of its own, and what it says is taken as a stranger's words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import json
@@ -134,7 +134,7 @@ def _object(line: str) -> dict[str, Any] | None:
 
 
 def _fault(facts: Mapping[str, Any]) -> errors.BootFailed:
-    code = facts.get("code")
+    code = str(facts.get("code"))
     lines = facts.get("last_lines")
     return faults.failed(
         code if code in faults.REMEDIES else "boot-test-host",
