@@ -14,6 +14,7 @@ from dib_service.engine import (
     environment,
     errors,
     events,
+    facts,
     hooks,
     layer,
     manifest,
@@ -142,7 +143,6 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
         _assemble(tree, wanted.packages, ctx)
         usage.report(ctx.built, wanted.environment, ctx.tell)
         _before_the_disk(tree, layout, wanted.disk_size, ctx)
-        release = manifest.os_release(ctx.built)
 
         with contextlib.ExitStack() as held:
             with events.phase(ctx.say, "disk"):
@@ -165,6 +165,8 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             )
             _finish(tree, target.root)
             ctx.settle(wanted.name)
+            release = facts.os_release(target.root)
+            read = facts.of_tree(target.root)
             with events.phase(ctx.say, "output"):
                 artefacts = output.write_all(
                     wanted,
@@ -181,12 +183,16 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
         # That command may have changed something, too.
         ctx.settle(wanted.name)
         with events.phase(ctx.say, "verify"):
-            verify.check(artefacts, layout, scratch=ctx.workspace / "image")
+            seen = verify.check(
+                artefacts, layout, scratch=ctx.workspace / "image"
+            )
         artefacts = output.import_to_docker(artefacts, options)
 
     _hand_over(
         artefacts,
-        manifest.of(wanted, chosen, layout, release, artefacts),
+        manifest.of(
+            wanted, chosen, layout, release, artefacts, tree=read, seen=seen
+        ),
         ctx,
     )
 

@@ -6,6 +6,7 @@ what they were made from. Nothing is mounted.
 
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
+import dataclasses
 import fnmatch
 from pathlib import Path
 import re
@@ -28,7 +29,7 @@ from dib_service.engine.verify_image import (
     EFI_SYSTEM,
     Filesystem,
     PartitionTable,
-    label,
+    named,
     partition_table,
 )
 
@@ -46,12 +47,28 @@ SECTOR = 512
 UNCHECKED = frozenset({"raw", "vhd", "vpc"})
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a disk was seen to be; ``root_size`` is in bytes.
+
+    ``boot_modes`` are the kinds of firmware that start it, ``bios`` and
+    ``uefi``; none start what has no partition table. ``secure_boot``: all
+    that UEFI firmware starts there is signed.
+    """
+
+    root_uuid: str
+    root_size: int
+    boot_modes: tuple[str, ...] = ()
+    secure_boot: bool = False
+
+
 def check(
     artefacts: Sequence[Artefact], layout: Layout, *, scratch: Path
-) -> None:
-    """Return when every artefact is sound and holds the image it should.
+) -> Seen | None:
+    """What the disk is that every artefact holds: each of them is sound.
 
-    ``scratch`` has room for the image once more, sparse.
+    There is none where none was asked for. ``scratch`` has room for the
+    image once more, sparse.
 
     :raises errors.VerifyFailed: the first check that failed.
     """
@@ -59,47 +76,52 @@ def check(
     disks = [each for each in images if each.format in DISKS]
     for artefact in disks:
         _check_file(artefact)
+    seen = None
     if disks:
         with _as_raw(disks, scratch) as image:
-            check_image(image, layout)
+            seen = check_image(image, layout)
     for artefact in images:
         if artefact.format in ARCHIVES:
             verify_archive.check(artefact)
+    return seen
 
 
-def check_image(image: Path, layout: Layout) -> None:
-    """Return when a raw image is what ``layout`` and we promise.
+def check_image(image: Path, layout: Layout) -> Seen:
+    """What a raw image is, which is what ``layout`` and we promise.
 
     :raises errors.VerifyFailed: the first check that failed.
     """
-    offsets = {"": 0}
+    whole = Span(0, image.stat().st_size)
+    spans = {"": whole}
     table = None
     if layout.table:
         table = _check_table(image, layout)
-        offsets = {
-            partition.name: span.offset
+        spans = {
+            partition.name: span
             for partition, span in zip(
                 layout.table.partitions, table.spans, strict=True
             )
         }
-    root = Filesystem(image, offsets.get(layout.root.base, 0))
+    place = spans.get(layout.root.base, whole)
+    root = Filesystem(image, place.offset)
     boot, boot_dir = root, "/boot"
     for volume in layout.mounts:
         if volume.mount_point == "/boot" and volume.type in EXT:
-            boot = Filesystem(image, offsets.get(volume.base, 0))
+            boot = Filesystem(image, spans.get(volume.base, whole).offset)
             boot_dir = ""
-    _check_label(root, layout)
+    seen = Seen(root_uuid=_check_label(root, layout), root_size=place.size)
     if table:
-        _check_boot_code(image, table, root, layout)
+        seen = _check_boot_code(image, table, root, layout, seen)
     if layout.root.type not in EXT:
         # There is nothing that looks into the others without mounting them.
-        return
+        return seen
     _check_root(root)
     _check_fstab(root, layout)
     if table:
         _check_menu(boot, boot_dir, layout)
     _check_host_keys(root)
     _check_machine_id(root)
+    return seen
 
 
 def _check_file(artefact: Artefact) -> None:
@@ -215,16 +237,18 @@ def _check_table(image: Path, layout: Layout) -> PartitionTable:
     return found
 
 
-def _check_label(root: Filesystem, layout: Layout) -> None:
-    found = label(root.image, root.offset)
-    if found != layout.root.label:
-        shown = "no filesystem of ours" if found is None else f"'{found}'"
+def _check_label(root: Filesystem, layout: Layout) -> str:
+    """The UUID of the root filesystem, which has the right label."""
+    found = named(root.image, root.offset)
+    if found is None or found.label != layout.root.label:
+        shown = f"'{found.label}'" if found else "no filesystem of ours"
         raise errors.VerifyFailed(
             "root-label",
             f"the root filesystem is {shown} and should be labelled "
             f"'{layout.root.label}'",
             "machines find their root by that label; no hook may change it",
         )
+    return found.uuid
 
 
 def _check_root(root: Filesystem) -> None:
@@ -256,10 +280,14 @@ def _check_fstab(root: Filesystem, layout: Layout) -> None:
 
 
 def _check_boot_code(
-    image: Path, table: PartitionTable, root: Filesystem, layout: Layout
-) -> None:
+    image: Path,
+    table: PartitionTable,
+    root: Filesystem,
+    layout: Layout,
+    seen: Seen,
+) -> Seen:
     """Firmware finds what it starts: of each kind that the table is for."""
-    machines: set[str] = set()
+    machines: dict[str, bool] = {}
     systems = _of_type(table, *EFI_SYSTEM)
     for span in systems:
         machines |= verify_uefi.check(verify_uefi.Fat(image, span), root)
@@ -271,11 +299,15 @@ def _check_boot_code(
         )
     # Its place may be there and nothing for it: no BIOS starts an arm64
     # machine, or reads sectors of 4096 bytes.
-    if systems and not (
-        bios and "x64" in machines and layout.block_size == SECTOR
-    ):
-        return
-    _check_boot_sector(image, table)
+    if systems:
+        bios = bios and "x64" in machines and layout.block_size == SECTOR
+    if bios:
+        _check_boot_sector(image, table)
+    return dataclasses.replace(
+        seen,
+        boot_modes=("bios",) * bios + ("uefi",) * bool(systems),
+        secure_boot=bool(systems) and all(machines.values()),
+    )
 
 
 def _of_type(table: PartitionTable, *wanted: str) -> list[Span]:

@@ -24,11 +24,11 @@ PROTECTIVE = 0xEE
 EXTENDED = (0x05, 0x0F, 0x85)
 MOST_LOGICAL = 256
 
-# Of each superblock: where it is, its magic number, its label.
-LABELS = (
-    (1024, (0x38, b"\x53\xef"), slice(0x78, 0x88)),
-    (0, (0, b"XFSB"), slice(0x6C, 0x78)),
-    (64 * 1024, (0x40, b"_BHRfS_M"), slice(0x12B, 0x22B)),
+# Of each superblock: where it is, its magic number, its label, its UUID.
+SUPERBLOCKS = (
+    (1024, (0x38, b"\x53\xef"), slice(0x78, 0x88), slice(0x68, 0x78)),
+    (0, (0, b"XFSB"), slice(0x6C, 0x78), slice(0x20, 0x30)),
+    (64 * 1024, (0x40, b"_BHRfS_M"), slice(0x12B, 0x22B), slice(0x20, 0x30)),
 )
 
 # A line of "ls -p": inode, mode, owner, group, name, size.
@@ -113,15 +113,25 @@ class Filesystem:
         return f"{self.image}?offset={self.offset}"
 
 
-def label(image: Path, offset: int) -> str | None:
-    """The label of a filesystem that can be a root; ``None`` if it is none."""
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """What a filesystem says of itself in its superblock."""
+
+    label: str
+    uuid: str
+
+
+def named(image: Path, offset: int) -> Named | None:
+    """The names of a filesystem that can be a root; ``None`` if it is none."""
     with image.open("rb") as disk:
-        for where, magic, text in LABELS:
+        for where, magic, label, number in SUPERBLOCKS:
             disk.seek(offset + where)
             block = disk.read(1024)
             if block[magic[0] :].startswith(magic[1]):
-                return (
-                    block[text].partition(b"\0")[0].decode("utf-8", "replace")
+                text = block[label].partition(b"\0")[0]
+                return Named(
+                    label=text.decode("utf-8", "replace"),
+                    uuid=str(uuid.UUID(bytes=block[number])),
                 )
     return None
 

@@ -65,8 +65,10 @@ class Fat:
         )
 
 
-def check(esp: Fat, root: Filesystem) -> set[str]:
+def check(esp: Fat, root: Filesystem) -> dict[str, bool]:
     """The machines that the loaders on ``esp`` are for: x64, aa64.
+
+    Of each: whether all that firmware starts there is signed.
 
     :raises errors.VerifyFailed: nothing there starts the image.
     """
@@ -88,7 +90,10 @@ def check(esp: Fat, root: Filesystem) -> set[str]:
         _check_loader(esp, path)
         if root.size(SHIM.format(machine)):
             _check_signed(esp, files, machine, path)
-    return set(found)
+    return {
+        machine: _signed(esp, files, machine, path)
+        for machine, path in found.items()
+    }
 
 
 def _check_loader(esp: Fat, path: str) -> None:
@@ -101,7 +106,7 @@ def _check_signed(
     esp: Fat, files: Mapping[str, str], machine: str, path: str
 ) -> None:
     """What shim starts is beside it, signed as well, and finds its menu."""
-    grub = files.get(f"{REMOVABLE}/GRUB{machine}.EFI".upper())
+    grub = files.get(_grub(machine))
     if grub is None:
         raise _fault(f"there is no grub{machine}.efi beside {path}")
     for each in (path, grub):
@@ -114,8 +119,31 @@ def _check_signed(
                     "put the distribution's shim and grub there, as the "
                     "'efi-loader' element does",
                 )
-    if not any(name.endswith("/GRUB.CFG") for name in files):
+    if not _has_menu(files):
         raise _fault("the signed grub finds no grub.cfg on it")
+
+
+def _signed(
+    esp: Fat, files: Mapping[str, str], machine: str, path: str
+) -> bool:
+    """Whether there is a chain that firmware which wants signatures takes."""
+    grub = files.get(_grub(machine))
+    if grub is None or not _has_menu(files):
+        return False
+    for each in (path, grub):
+        with esp.copied(each) as loader:
+            if not is_signed(loader):
+                return False
+    return True
+
+
+def _grub(machine: str) -> str:
+    """What shim starts."""
+    return f"{REMOVABLE}/GRUB{machine}.EFI".upper()
+
+
+def _has_menu(files: Mapping[str, str]) -> bool:
+    return any(name.endswith("/GRUB.CFG") for name in files)
 
 
 def is_program(path: Path) -> bool:

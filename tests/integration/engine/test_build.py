@@ -45,6 +45,15 @@ class Build(tiny.TinyBuild):
             ["base", "tiny"], [each["name"] for each in manifest["elements"]]
         )
         self.assertEqual("tiny-1.qcow2", manifest["artefacts"][0]["path"])
+        self.assertEqual(
+            {
+                "product": "partition",
+                "os_distro": "tiny",
+                "root_uuid": manifest["image"]["root_uuid"],
+                "root_size": manifest["virtual_size"],
+            },
+            manifest["image"],
+        )
 
     def test_every_phase_runs_its_hooks_in_order(self):
         phases = catalogue.PHASES

@@ -101,7 +101,7 @@ class WholeDisks(Disks):
             images.run("e2fsck", "-fn", f"{target.image}?offset={root.offset}")
             self.assertEqual(
                 "cloudimg-rootfs",
-                verify_image.label(target.image, root.offset),
+                verify_image.named(target.image, root.offset).label,
             )
             target.image.unlink()
 
@@ -113,7 +113,7 @@ class WholeDisks(Disks):
         self.assertEqual("gpt", found.label)
         self.assertEqual(
             "cloudimg-rootfs",
-            verify_image.label(target.image, found.spans[-1].offset),
+            verify_image.named(target.image, found.spans[-1].offset).label,
         )
 
     def test_more_than_one_filesystem(self):

@@ -99,6 +99,30 @@ class Images(Verified):
             with self.subTest(kind):
                 verify.check_image(self.sound[kind], images.layout(kind))
 
+    def test_what_starts_it_and_its_root_are_seen(self):
+        for kind, boot_modes in (
+            ("gpt", ("bios",)),
+            ("mbr", ("bios",)),
+            ("efi", ("bios", "uefi")),
+            (None, ()),
+        ):
+            with self.subTest(kind):
+                image = self.sound[kind]
+                seen = verify.check_image(image, images.layout(kind))
+                self.assertEqual(boot_modes, seen.boot_modes)
+                # The loader is what grub itself makes, and nobody signed.
+                self.assertFalse(seen.secure_boot)
+                said = images.run("dumpe2fs", "-h", self.place(image, kind))
+                self.assertRegex(said, rf"Filesystem UUID: +{seen.root_uuid}")
+                found = images.run(
+                    *("blkid", "--probe", "--offset"),
+                    self.place(image, kind).partition("=")[2] or "0",
+                    *("--output", "value", "--match-tag", "UUID", image),
+                )
+                self.assertEqual(seen.root_uuid, found.strip())
+                self.assertEqual(0, seen.root_size % MiB)
+                self.assertLessEqual(seen.root_size, image.stat().st_size)
+
     def test_another_label(self):
         for kind in self.kinds:
             image = self.copied(kind)
@@ -232,7 +256,31 @@ class Images(Verified):
             size=None,
         ) as target:
             pass
-        verify.check_image(target.image, layout)
+        seen = verify.check_image(target.image, layout)
+        self.assertEqual(("uefi",), seen.boot_modes)
+
+    def test_a_chain_that_is_signed(self):
+        signed = program(certificates=(4096 - 512, 512))
+        image = self.with_loader(LOADER, signed)
+        for name, data in (
+            ("grubx64.efi", signed),
+            ("grub.cfg", b"# the menu\n"),
+        ):
+            # Not before all of it is there.
+            self.assertFalse(self.seen(image).secure_boot)
+            source = self.path / name
+            source.write_bytes(data)
+            place = f"::/EFI/BOOT/{name}"
+            images.run("mcopy", "-i", self.esp(image), source, place)
+        self.assertTrue(self.seen(image).secure_boot)
+        source = self.path / "grubx64.efi"
+        source.write_bytes(program())
+        place = f"::/EFI/BOOT/{source.name}"
+        images.run("mcopy", "-o", "-i", self.esp(image), source, place)
+        self.assertFalse(self.seen(image).secure_boot)
+
+    def seen(self, image):
+        return verify.check_image(image, images.layout("efi"))
 
     def test_an_unsigned_loader_where_there_is_a_signed_one(self):
         # The tree has the distribution's shim; what firmware starts is not it.

@@ -1,27 +1,12 @@
-"""What is read from a tree for the manifest."""
+"""What a build says when it has ended."""
 
 from pathlib import Path
 import unittest
 
-from dib_service.engine import blockdevice, manifest, output, spec
-from tests.unit.engine.test_elements import OnDisk
+from dib_service.engine import blockdevice, manifest, output, spec, verify
 
 
-class OsRelease(OnDisk):
-    def test_quotes_are_taken_off(self):
-        self.write("usr/lib/os-release", "ID=x\nNAME=\"A 'b'\"\n# no\n\nE=\n")
-        self.assertEqual(
-            {"ID": "x", "NAME": "A 'b'", "E": ""},
-            manifest.os_release(self.place),
-        )
-
-    def test_a_symlink_out_of_the_tree_is_not_followed(self):
-        (self.place / "etc").mkdir()
-        (self.place / "etc/os-release").symlink_to("/etc/os-release")
-        self.assertEqual({}, manifest.os_release(self.place))
-
-
-class Sizes(unittest.TestCase):
+class Manifest(unittest.TestCase):
     def made(self, name, role, size):
         return output.Artefact(
             format=Path(name).suffix[1:],
@@ -34,15 +19,60 @@ class Sizes(unittest.TestCase):
         )
 
     def test_the_disk_is_the_image_not_one_beside_it(self):
-        found = manifest.of(
-            spec.BuildSpec(elements=("a",)),
+        found = self.manifest(
+            self.made("image.qcow2", "image", 100),
+            self.made("image.tar", "image", 150),
+            self.made("image-data.raw", "disk", 200),
+        )
+        self.assertEqual(100, found["virtual_size"])
+
+    def test_what_the_set_of_files_is(self):
+        image = self.made("image.qcow2", "image", 100)
+        boot = (
+            self.made("image.vmlinuz", "kernel", 1),
+            self.made("image.initrd", "ramdisk", 1),
+        )
+        for formats, artefacts, product in (
+            (("qcow2",), (image,), "partition"),
+            (("qcow2",), (image, *boot), "partition"),
+            (("tar", "raw"), (image, *boot), "partition"),
+            (("tar",), (image,), None),
+            ((), boot, "ramdisk"),
+            ((), boot[:1], None),
+        ):
+            with self.subTest(formats=formats):
+                found = self.manifest(*artefacts, formats=formats)["image"]
+                self.assertEqual(product, found.get("product"))
+
+    def test_what_was_read_and_seen_stands_together(self):
+        seen = verify.Seen("u-u", 7, ("bios", "uefi"), secure_boot=True)
+        found = self.manifest(tree={"os_distro": "debian"}, seen=seen)
+        self.assertEqual(
+            {
+                "product": "partition",
+                "os_distro": "debian",
+                "root_uuid": "u-u",
+                "root_size": 7,
+                "boot_modes": ["bios", "uefi"],
+                "secure_boot": True,
+            },
+            found["image"],
+        )
+
+    def test_what_no_firmware_starts_says_nothing_of_it(self):
+        found = self.manifest(seen=verify.Seen("u-u", 7))["image"]
+        self.assertEqual({"product", "root_uuid", "root_size"}, set(found))
+        seen = verify.Seen("u-u", 7, ("bios",))
+        found = self.manifest(seen=seen)["image"]
+        self.assertNotIn("secure_boot", found)
+
+    def manifest(self, *artefacts, formats=("qcow2",), tree=None, seen=None):
+        return manifest.of(
+            spec.BuildSpec(elements=("a",), formats=formats),
             [],
             blockdevice.parse(blockdevice.BUILT_IN, {}),
             {},
-            [
-                self.made("image.qcow2", "image", 100),
-                self.made("image.tar", "image", 150),
-                self.made("image-data.raw", "disk", 200),
-            ],
+            artefacts,
+            tree=tree or {},
+            seen=seen,
         )
-        self.assertEqual(100, found["virtual_size"])

@@ -1,0 +1,176 @@
+"""What an image says of itself: read from its tree, and never guessed.
+
+Only what the tree's own files say stands here; of what they do not say, or
+not in a way that can be trusted, there is nothing. The files were written by
+strangers' hooks.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+import re
+import shlex
+from typing import Any
+
+import yaml
+
+from dib_service.engine import inside
+
+# What libosinfo and Glance call a distribution, where os-release's ID says
+# it otherwise. Glance lists synonyms that must not be used ("redhat",
+# "archlinux", "suse" …): see its useful image properties.
+DISTRIBUTIONS: Mapping[str, str] = {
+    "alpine": "alpinelinux",
+    "archarm": "arch",
+    "archlinux": "arch",
+    "opensuse-leap": "opensuse",
+    "opensuse-slowroll": "opensuse",
+    "opensuse-tumbleweed": "opensuse",
+    "openeuler": "openeuler",
+    "redhat": "rhel",
+    "sle_hpc": "sles",
+    "sles_sap": "sles",
+    "sled_sap": "sled",
+}
+# Of these nobody could say which distribution is meant.
+AMBIGUOUS = frozenset({"linux", "suse"})
+
+DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# As the distributor writes it: 12, 24.04, 9.4, 20260314.
+OS_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
+USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.IGNORECASE)
+DATASOURCE = re.compile(r"[A-Za-z0-9]{1,64}")
+
+CLOUD_CONFIG = "/etc/cloud/cloud.cfg"
+
+# glean is there in place of cloud-init; it knows config drives only, and
+# gives the keys to root.
+GLEAN = ("/usr/local/bin/glean", "/usr/bin/glean")
+
+GUEST_AGENT = ("/usr/sbin/qemu-ga", "/usr/bin/qemu-ga")
+
+
+def os_release(root: Path) -> dict[str, str]:
+    """What the tree says it is; empty when it does not."""
+    # The order of os-release(5).
+    for place in ("/etc/os-release", "/usr/lib/os-release"):
+        text = inside.text(root, place)
+        if text is not None:
+            return _assignments(text)
+    return {}
+
+
+def of_tree(root: Path) -> dict[str, Any]:
+    """The facts of the tree, by the names that they have in manifests."""
+    release = os_release(root)
+    found = {
+        "os_distro": distribution(release.get("ID", "")),
+        "os_version": _matching(OS_VERSION, release.get("VERSION_ID")),
+        "guest_agent": any(inside.is_program(root, at) for at in GUEST_AGENT),
+        **_first_boot(root),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def distribution(identity: str) -> str | None:
+    """What Glance calls the distribution with this ID in os-release."""
+    plain = identity.lower()
+    if plain in AMBIGUOUS:
+        return None
+    return DISTRIBUTIONS.get(plain) or _matching(DISTRIBUTION, plain)
+
+
+def _first_boot(root: Path) -> dict[str, Any]:
+    """Where the keys come from at boot, and who gets them."""
+    main = inside.text(root, CLOUD_CONFIG)
+    if main is not None:
+        return _cloud_init(root, main)
+    if any(inside.is_program(root, place) for place in GLEAN):
+        return {"os_admin_user": "root", "datasources": ["ConfigDrive"]}
+    return {}
+
+
+def _cloud_init(root: Path, main: str) -> dict[str, Any]:
+    """What cloud-init would make of its files: the last one that says so."""
+    folder = f"{CLOUD_CONFIG}.d"
+    parts = [
+        inside.text(root, f"{folder}/{name}")
+        for name in inside.names(root, folder)
+        if name.endswith(".cfg")
+    ]
+    files = [_yaml(text) for text in [main, *parts] if text is not None][::-1]
+    sources = _last_word(files, "datasource_list")
+    return {
+        "os_admin_user": _admin_user(files),
+        "datasources": _datasources(sources),
+    }
+
+
+def _admin_user(files: Sequence[Mapping[str, Any]]) -> str | None:
+    """Who gets the keys, where cloud-init makes a user of its own choice."""
+    users = _last_word(files, "users")
+    if not isinstance(users, list) or "default" not in users:
+        return None
+    # The older word for it counts more.
+    named = _last_word(files, "user")
+    if isinstance(named, dict):
+        named = named.get("name")
+    return _matching(
+        USER,
+        named or _last_word(files, "system_info", "default_user", "name"),
+    )
+
+
+def _datasources(said: object) -> list[str]:
+    if not isinstance(said, list):
+        return []
+    words = [_matching(DATASOURCE, word) for word in said]
+    # The one without data is no place that keys could come from.
+    return [word for word in words if word and word != "None"]
+
+
+def _last_word(files: Sequence[Mapping[str, Any]], *path: str) -> object:
+    """A value as cloud-init merges it: of the first file that has it."""
+    for data in files:
+        value: object = data
+        for step in path:
+            if not isinstance(value, dict):
+                # It replaces what the others say of it.
+                return None
+            if step not in value:
+                break
+            value = value[step]
+        else:
+            return value
+    return None
+
+
+def _yaml(text: str) -> Mapping[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    # Whatever a stranger's file makes a parser do, it is a file that says
+    # nothing: cloud-init takes it for that, too.
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _assignments(text: str) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.isidentifier():
+            found[name] = _unquoted(value)
+    return found
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return "".join(shlex.split(value))
+    except ValueError:
+        return value
+
+
+def _matching(rule: re.Pattern[str], value: object) -> str | None:
+    if isinstance(value, str) and rule.fullmatch(value):
+        return value
+    return None
