@@ -51,7 +51,7 @@ class Cloud:
             ("GET", rf"{IRONIC}(/v1)?/?$", self._ironic),
             ("GET", rf"{IRONIC}/v1/nodes/([^/?]+)$", self._node),
             ("PATCH", rf"{IRONIC}/v1/nodes/([^/?]+)$", self._patch),
-            ("GET", rf"{IRONIC}/v1/nodes(\?.*)?$", self._nodes),
+            ("GET", rf"{IRONIC}/v1/nodes(/detail)?(\?.*)?$", self._nodes),
             ("GET", rf"{NOVA}/?$", self._nova),
             ("GET", rf"{NOVA}/flavors/([^/?]+)$", self._flavor),
             ("GET", rf"{NOVA}/flavors/([^/?]+)/os-extra_specs", self._specs),
@@ -133,7 +133,7 @@ class Cloud:
             return self._missing(context)
         refusal = self.refuses.get(node["uuid"])
         if refusal:
-            context.status_code = 409
+            context.status_code = 403
             return {"error_message": json.dumps({"faultstring": refusal})}
         self.patched.append((node["uuid"], request.json()))
         for change in request.json():

@@ -45,7 +45,7 @@ class TestPlugin(unittest.TestCase):
                 self.assertFalse(shorter.startswith(longer), other)
 
     def test_every_command_is_there_and_says_what_it_does(self):
-        self.assertEqual(10, len(ours()))
+        self.assertEqual(11, len(ours()))
         for value in ours().values():
             module, name = value.split(":")
             command = getattr(importlib.import_module(module), name)
