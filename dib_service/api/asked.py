@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 import contextlib
+import dataclasses
 from typing import Any
 
 from dib_service import conf, exception, policies
@@ -103,6 +104,26 @@ def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
     return _chosen_of_one(asked, able)
 
 
+def without_formats(
+    asked: Wanted, chosen: Collection[catalogue.Element], *, given: bool
+) -> Wanted:
+    """What is wanted, with no format of a disk where there will be no disk.
+
+    ``given``: the request itself names formats.
+
+    :raises BadRequest: it names them for what is no disk image.
+    """
+    if catalogue.NO_IMAGE not in {row.name for row in chosen}:
+        return asked
+    if given:
+        raise faults.refusal(
+            "build.formats",
+            "these elements make a kernel and a ramdisk and no disk image, "
+            "which alone has a format; leave it out",
+        )
+    return dataclasses.replace(asked, formats=())
+
+
 def refuse_repeat(build_id: str | None, link: Callable[[str], str]) -> None:
     """Say so at once when a UUID has been used.
 
@@ -141,6 +162,14 @@ def _check_together(asked: Wanted) -> None:
             "build.image.members",
             "only an image of visibility 'shared' has members",
             value=asked.visibility,
+        )
+    if asked.properties.get("os_secure_boot") == "required" and (
+        not asked.boot_test
+    ):
+        raise faults.refusal(
+            "build.image.properties.os_secure_boot",
+            "only an image that has been started with secure boot is said "
+            "to need it; leave boot_test on",
         )
     most = schemas.MAX_PROPERTIES
     if len(asked.properties) + len(asked.traits) > most:
@@ -185,14 +214,6 @@ def _chosen(
     except catalogue.EngineError as exc:
         facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
         raise exception.BadRequest(exc.message, **facts) from exc
-    if catalogue.NO_IMAGE in [row.name for row in chosen]:
-        raise exception.BadRequest(
-            "these elements make no disk image but a kernel and a ramdisk, "
-            "or other files of their own, and this service publishes disk "
-            "images only; 'dib-image-create' on a builder host makes them",
-            fault="no-disk-image",
-            field="build.elements",
-        )
     return chosen
 
 

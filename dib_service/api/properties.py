@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import re
 
 from dib_service.api import faults, text
+from dib_service.publish import reserved
 
 VALUE_LENGTH = 255
 
@@ -22,18 +23,15 @@ _BASE_FIELDS = frozenset(
     }
 )  # fmt: skip
 
-# What the service says of an image, because it knows.
-_OURS = frozenset(
-    {
-        "architecture", "boot_iso_id", "img_type", "kernel_id",
-        "ramdisk_id", "rootfs_uuid",
-    }
-)  # fmt: skip
-
 # What a property that names a trait begins with; Nova takes "required" only.
 TRAIT_PREFIX = "trait:"
 
-_RESERVED = ("os_glance", "os_hash_", "dib_")
+# What their readers take; anything else makes an image that Nova refuses.
+_CHOICES = {
+    "hw_firmware_type": ("bios", "uefi"),
+    "img_config_drive": ("mandatory", "optional"),
+    "os_secure_boot": ("required", "optional", "disabled"),
+}
 
 
 # What placement knows begins with one of these; see os-traits.
@@ -65,11 +63,11 @@ def _check_name(name: str) -> None:
         raise faults.refusal(
             field, "is a field of every image and no property; leave it out"
         )
-    if plain in _OURS:
+    if plain in reserved.OURS:
         raise faults.refusal(
             field, "is set by the service from what it built; leave it out"
         )
-    for prefix in _RESERVED:
+    for prefix in reserved.PREFIXES:
         if plain.startswith(prefix):
             raise faults.refusal(
                 field, f"names that begin with {prefix} are reserved"
@@ -78,6 +76,11 @@ def _check_name(name: str) -> None:
 
 def _check_value(name: str, value: str) -> None:
     field = f"build.image.properties.{name}"
+    choices = _CHOICES.get(name)
+    if choices and value not in choices:
+        raise faults.refusal(
+            field, f"expected one of {', '.join(choices)}", value=value
+        )
     if name.startswith(TRAIT_PREFIX):
         _check_trait(field, name.removeprefix(TRAIT_PREFIX), value)
     if len(value) > VALUE_LENGTH:

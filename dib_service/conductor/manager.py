@@ -277,6 +277,7 @@ class Endpoint:
             ],
             target=publisher.TARGET,
         )
+        images = release.images(build)
         right = self._cloud.upload_right()
         LOG.info("build %s: upload granted", build.id)
         return rpcapi.UploadGrant(
@@ -284,8 +285,8 @@ class Endpoint:
             endpoint=right.endpoint,
             expires_at=right.expires_at,
             uploads=tuple(
-                uploads.upload(build, staged, manifest)
-                for staged in release.images(build)
+                uploads.upload(build, staged, manifest, images)
+                for staged in images
             ),
         ).to_dict()
 
@@ -403,7 +404,9 @@ def _spec(build: builds.Build) -> spec.BuildSpec:
     wanted = build.wanted
     return spec.BuildSpec(
         elements=wanted.elements,
-        formats=wanted.formats,
+        # What makes no disk image is asked for none; its hooks still find
+        # the disk that they would have.
+        formats=wanted.formats or spec.BuildSpec.formats,
         architecture=wanted.architecture,
         environment=wanted.environment,
         disk_size=wanted.disk_size,

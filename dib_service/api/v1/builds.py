@@ -73,6 +73,7 @@ def create(req: Request) -> Response:
     asked.authorize(req.context, wanted)
 
     chosen = asked.resolve(wanted)
+    wanted = asked.without_formats(wanted, chosen, given="formats" in body)
     if dry_run:
         return Response({"plan": views.plan(chosen)})
     try:

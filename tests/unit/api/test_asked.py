@@ -97,12 +97,27 @@ class ResolveTest(testtools.TestCase):
         self.assertEqual("build.architecture", error.facts["field"])
         self.assertIn("x86_64", error.message)
 
-    def test_elements_that_make_no_image(self) -> None:
+    def test_elements_that_make_no_image_have_no_format(self) -> None:
         self.builder("a", {"debian": "1", "no-final-image": "2"})
-        error = self.assertRaises(
-            exception.BadRequest, self.resolved, "debian", "no-final-image"
+        wanted = database.wanted(
+            elements=["debian", "no-final-image"], skip_base=True
         )
-        self.assertEqual("no-disk-image", error.facts["fault"])
+        chosen = asked.resolve(wanted)
+        fitted = asked.without_formats(wanted, chosen, given=False)
+        self.assertEqual((), fitted.formats)
+        error = self.assertRaises(
+            exception.BadRequest,
+            asked.without_formats,
+            wanted,
+            chosen,
+            given=True,
+        )
+        self.assertEqual("build.formats", error.facts["field"])
+        wanted = database.wanted(skip_base=True)
+        self.assertEqual(
+            wanted,
+            asked.without_formats(wanted, asked.resolve(wanted), given=True),
+        )
 
     def builder(
         self,
@@ -186,6 +201,17 @@ class WantedTest(testtools.TestCase):
             {"elements": ["a"], "image": {**image, "visibility": "private"}},
         )
         self.assertEqual("build.image.members", error.facts["field"])
+
+    def test_secure_boot_is_required_of_what_was_tested(self) -> None:
+        body = {
+            "elements": ["a"],
+            "image": {"properties": {"os_secure_boot": "required"}},
+        }
+        asked.wanted(body)
+        error = self.assertRaises(
+            exception.BadRequest, asked.wanted, {**body, "boot_test": False}
+        )
+        self.assertIn("os_secure_boot", error.facts["field"])
 
     def test_a_trait_counts_as_a_property(self) -> None:
         image = {

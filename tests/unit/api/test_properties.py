@@ -45,6 +45,18 @@ BAD_NAMES = {
     "ramdisk_id": "set by the service",
     "img_type": "set by the service",
     "architecture": "set by the service",
+    "rootfs_uuid": "set by the service",
+    "boot_iso_id": "set by the service",
+    "hw_qemu_guest_agent": "set by the service",
+    "Kernel_ID": "set by the service",
+    "img_signature": "reserved",
+    "img_signature_hash_method": "reserved",
+}
+
+BAD_CHOICES = {
+    "hw_firmware_type": "efi",
+    "img_config_drive": "true",
+    "os_secure_boot": "yes",
 }
 
 BAD_TRAITS = {
@@ -83,6 +95,11 @@ class PropertiesTest(unittest.TestCase):
         for value, why in BAD_VALUES.items():
             with self.subTest(value=value):
                 self.assertIn(why, self.refused({"note": value}).message)
+
+    def test_values_that_nova_would_refuse(self) -> None:
+        for name, value in BAD_CHOICES.items():
+            with self.subTest(name=name):
+                self.assertIn("one of", self.refused({name: value}).message)
 
     def test_traits_that_nova_or_placement_do_not_know(self) -> None:
         for name, (value, why) in BAD_TRAITS.items():
