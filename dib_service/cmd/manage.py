@@ -1,13 +1,18 @@
-"""dib-manage: the operator's commands that go to the database."""
+"""dib-manage: the operator's commands, to the database and to Glance."""
 
 import argparse
 from collections.abc import Callable, Sequence
+import pathlib
 import sys
 
+from keystoneauth1 import exceptions as ksa_exc
+
 from dib_service import conf, exception
+from dib_service.conductor import cloud
 from dib_service.db import migrations
 from dib_service.objects import build
 from dib_service.objects.builder import Builder
+from dib_service.publish import metadefs
 
 PAGE = 100
 DAY_SECONDS = 86400.0
@@ -88,6 +93,19 @@ def purge(arguments: argparse.Namespace) -> None:
     print(f"{count} builds forgotten")
 
 
+def metadef_load(arguments: argparse.Namespace) -> None:
+    """Tell Glance what the dib_* properties of images mean."""
+    try:
+        wanted = metadefs.definition(arguments.file)
+    except (OSError, ValueError) as error:
+        sys.exit(f"dib-manage: no namespace can be read: {error}")
+    try:
+        done = cloud.Cloud(conf.CONF).metadefs().load(wanted)
+    except ksa_exc.ClientException as error:
+        sys.exit(f"dib-manage: Glance: {error}")
+    print(f"{wanted['namespace']} {done}")
+
+
 def _builders() -> Sequence[Builder]:
     found: list[Builder] = []
     marker = None
@@ -129,6 +147,16 @@ def _parser() -> argparse.ArgumentParser:
         ("remove", builder_remove),
     ):
         _add(verbs, name, command).add_argument("name", help="name or id")
+
+    metadef = nouns.add_parser("metadef", help="definitions in Glance")
+    verbs = metadef.add_subparsers(required=True, metavar="VERB")
+    load = _add(verbs, "load", metadef_load)
+    load.add_argument(
+        "--file",
+        type=pathlib.Path,
+        metavar="PATH",
+        help="another namespace than the one that came with the service",
+    )
 
     old = _add(nouns, "purge", purge)
     old.add_argument("--older-than", type=float, required=True, metavar="DAYS")

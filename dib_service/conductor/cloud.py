@@ -11,7 +11,7 @@ from oslo_log import log
 
 from dib_service import exception
 from dib_service.conf import glance as glance_conf
-from dib_service.publish import images
+from dib_service.publish import images, metadefs
 
 LOG = log.getLogger(__name__)
 
@@ -47,6 +47,14 @@ class Cloud:
                 self._adapter(glance_conf.GROUP, session)
             )
         return self._images
+
+    def metadefs(self) -> metadefs.Metadefs:
+        """What Glance knows of properties, as the publisher sees it.
+
+        :raises keystoneauth1.exceptions.ClientException: options are wrong.
+        """
+        session = self._session(glance_conf.GROUP)
+        return metadefs.Metadefs(self._adapter(glance_conf.GROUP, session))
 
     def upload_right(self) -> UploadRight:
         """A new right to upload into the staging project.
