@@ -1,10 +1,11 @@
 """Everything that bare metal takes, in the order in which it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import pathlib
 import subprocess
 from typing import Any
 
+from openstack.baremetal.v1 import _proxy as baremetal_v1
 from openstack.baremetal.v1.node import Node
 
 from tools.lab import accounts
@@ -17,6 +18,8 @@ from tools.lab.baremetal.redfish import Redfish
 from tools.lab.cloud import Cloud
 
 RESOURCE_CLASS = "baremetal"
+# The network card of a node without a machine.
+PAPER_MAC = "52:54:00:77:00:ff"
 # Managing a node is one question to its controller.
 ENROL_SECONDS = 120
 
@@ -85,12 +88,34 @@ class Baremetal:
                 **node,
             )
             metal.create_port(node_id=made.id, address=machine.mac)
-            for verb in ("manage", "provide"):
-                metal.set_node_provision_state(
-                    made, verb, wait=True, timeout=ENROL_SECONDS
-                )
-            found: Node = metal.get_node(made.id)
-            return found
+            return _provided(metal, made)
+
+    def enrol_on_paper(
+        self, *, resource_class: str, traits: Iterable[str] = ()
+    ) -> Node:
+        """A node that is ``available`` and that no machine stands for.
+
+        What is deployed to it is ``active`` at once. Its network interface is
+        ``flat``, so this takes Neutron.
+        """
+        kinds = ("boot", "deploy", "management", "power")
+        with self.cloud.operator().connect() as cloud:
+            metal = cloud.baremetal
+            made = metal.create_node(
+                name=resource_class,
+                driver="fake-hardware",
+                resource_class=resource_class,
+                network_interface="flat",
+                properties=_properties(Machine()),
+                **{f"{kind}_interface": "fake" for kind in kinds},
+            )
+            metal.create_port(node_id=made.id, address=PAPER_MAC)
+            metal.set_node_traits(made, list(traits))
+            # Nova waits for nodes whose power nobody knows.
+            metal.set_node_power_state(
+                made, "power off", wait=True, timeout=ENROL_SECONDS
+            )
+            return _provided(metal, made)
 
     def ssh(
         self,
@@ -129,6 +154,15 @@ class Baremetal:
             "deploy_kernel": kernel,
             "deploy_ramdisk": ramdisk,
         }
+
+
+def _provided(metal: baremetal_v1.Proxy, made: Node) -> Node:
+    for verb in ("manage", "provide"):
+        metal.set_node_provision_state(
+            made, verb, wait=True, timeout=ENROL_SECONDS
+        )
+    node: Node = metal.get_node(made.id)
+    return node
 
 
 def _properties(machine: Machine) -> Mapping[str, Any]:
