@@ -166,11 +166,12 @@ def _machine(name: str) -> str:
 def hypervisor(case: Case) -> Iterator[Finding]:
     """The image is not kept for virtual machines.
 
-    Source: nova.scheduler.filters.image_props_filter, where a cloud uses it:
-    a bare-metal host's hypervisor_type is ironic.
+    Sources: nova.scheduler.filters.image_props_filter, where a cloud uses it,
+    and nova.virt.ironic.driver _get_nodes_supported_instances: what counts is
+    baremetal, though Nova shows such a host's hypervisor_type as ironic.
     """
     kind = case.image.get("hypervisor_type") or case.image.get("img_hv_type")
-    if kind and str(kind).lower() != "ironic":
+    if kind and str(kind).lower() != "baremetal":
         yield problem(
             "hypervisor",
             f"hypervisor_type={kind} keeps it off bare metal where Nova "

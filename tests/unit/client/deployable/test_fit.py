@@ -127,10 +127,12 @@ class TestKind(base.RuleCase):
 
     def test_hypervisor(self):
         for key in ("hypervisor_type", "img_hv_type"):
-            self.assert_says(
-                "problem", "hypervisor", base.case(image={key: "qemu"}), "qemu"
-            )
-            self.assert_silent("hypervisor", base.case(image={key: "ironic"}))
+            for kind in ("qemu", "ironic"):
+                self.assert_says(
+                    "problem", "hypervisor", base.case(image={key: kind}), kind
+                )
+            metal = base.case(image={key: "baremetal"})
+            self.assert_silent("hypervisor", metal)
 
 
 class TestTraits(base.RuleCase):
