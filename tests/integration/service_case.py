@@ -175,7 +175,11 @@ class ServiceCase(unittest.TestCase):
             ]
 
     def openstack(
-        self, *words: str, user: str = "demo", status: int = 0
+        self,
+        *words: str,
+        user: str = "demo",
+        status: int = 0,
+        environment: Mapping[str, str] = {},
     ) -> Any:
         """What the real command answers, from its JSON if it has some."""
         done = subprocess.run(
@@ -185,6 +189,7 @@ class ServiceCase(unittest.TestCase):
                 "LC_ALL": "C.UTF-8",
                 "HOME": os.environ.get("HOME", "/"),
                 **self.cloud.account(user).environment(),
+                **environment,
             },
             capture_output=True,
             text=True,

@@ -65,6 +65,14 @@ class WheelTest(unittest.TestCase):
         installed = self.venv / "share/dib-service/elements"
         self.assertEqual(tree(CHECKOUT / "elements"), tree(installed))
 
+    def test_what_operators_start_from_is_as_in_the_checkout(self) -> None:
+        for folder in (CHECKOUT / "etc").iterdir():
+            with self.subTest(folder.name):
+                place = f"share/dib-service/{folder.name}"
+                if folder.name == "dib-service":
+                    place = "etc/dib-service"
+                self.assertEqual(tree(folder), tree(self.venv / place))
+
     def test_diskimage_builders_commands_need_no_active_environment(
         self,
     ) -> None:
