@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from dib_service.engine import (
     blockdevice,
@@ -30,6 +31,7 @@ from dib_service.engine import (
     verify,
 )
 from dib_service.engine.catalogue import NO_IMAGE
+from dib_service.engine.gate import product, trial
 from dib_service.engine.gate.plan import Settings
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 from dib_service.engine.workspace import build_place
@@ -186,15 +188,19 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             seen = verify.check(
                 artefacts, layout, scratch=ctx.workspace / "image"
             )
+        made = manifest.of(
+            wanted,
+            chosen,
+            layout,
+            release,
+            [each for each in artefacts if each.format != output.DOCKER],
+            tree=read,
+            seen=seen,
+        )
+        made |= _boot_tested(wanted, made, layout, artefacts, ctx)
         artefacts = output.import_to_docker(artefacts, options)
 
-    _hand_over(
-        artefacts,
-        manifest.of(
-            wanted, chosen, layout, release, artefacts, tree=read, seen=seen
-        ),
-        ctx,
-    )
+    _hand_over(artefacts, made, ctx)
 
 
 def _as_elements_say(
@@ -303,6 +309,32 @@ def _check_made(artefacts: Sequence[output.Artefact], directory: Path) -> None:
     """
     if not any(made.path.parent == directory for made in artefacts):
         raise errors.NothingMade
+
+
+def _boot_tested(
+    wanted: BuildSpec,
+    made: Mapping[str, Any],
+    layout: blockdevice.Layout,
+    artefacts: Sequence[output.Artefact],
+    ctx: Context,
+) -> Mapping[str, Any]:
+    """What the manifest says of it: nothing was seen if nobody asked.
+
+    :raises errors.BootFailed: it is not fit to be deployed.
+    """
+    if not wanted.boot_test:
+        return trial.Verdict().to_dict()
+    with events.phase(ctx.say, "boot-test"):
+        found = product.plan(made, layout, artefacts, ctx.boot_test)
+        if found is None:
+            ctx.tell("there is no disk and no ramdisk that could start")
+            return trial.Verdict().to_dict()
+        return trial.run(
+            *found,
+            scratch=ctx.workspace / "image",
+            cache=ctx.cache_dir,
+            say=ctx.say,
+        ).to_dict()
 
 
 def _hand_over(
