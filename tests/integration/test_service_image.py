@@ -38,6 +38,19 @@ class ImageTest(service_case.ServiceCase):
         self.assertEqual("private", image["visibility"])
         self.assertEqual("qcow2", image["disk_format"])
 
+    def test_it_has_started_before_anybody_could_see_it(self) -> None:
+        log = self.log(self.published.build["id"])
+        for firmware in ("bios", "secure-boot"):
+            self.assertIn(f"{firmware}: passed after", log)
+            # The console, as it came.
+            self.assertIn(f"{firmware} | ", log)
+        image = self.openstack("image", "show", self.image_id, "-f", "json")
+        self.assertEqual(
+            "bios,secure-boot,config-drive",
+            image["properties"]["dib_boot_tested"],
+        )
+        self.assertGreaterEqual(image["min_ram"], 512)
+
     def test_what_comes_down_is_what_was_built(self) -> None:
         (artefact,) = self.show(self.published.build["id"])["artefacts"]
         self.assertEqual(artefact["sha512"], self.published.sha512)

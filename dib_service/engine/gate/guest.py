@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 import re
 import shlex
+import socket
 import time
 from typing import Any
 
@@ -20,6 +21,7 @@ from dib_service.engine.gate.faults import Found
 from dib_service.engine.gate.machine import Machine
 from dib_service.engine.gate.plan import EMULATED
 
+GREETING_SECONDS = 10.0
 LOGIN_SECONDS = 30.0
 KEYSCAN_SECONDS = 30.0
 
@@ -154,7 +156,7 @@ class Guest:
         """
         refused = 0.0
         while True:
-            said = self._attempt()
+            said = self._attempt() if self._greets() else "no ssh server yet"
             if said is None:
                 return
             if "Permission denied" in said:
@@ -215,6 +217,20 @@ class Guest:
                 deadline=KEYSCAN_SECONDS,
             )
         return keys
+
+    def _greets(self) -> bool:
+        """Whether an ssh server is there to be asked.
+
+        An ssh client each time would take what an emulated machine needs.
+        """
+        port = self._machine.hardware.port
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), 5) as server,
+        ):
+            server.settimeout(GREETING_SECONDS)
+            return server.recv(4) == b"SSH-"
+        return False
 
     def _attempt(self) -> str | None:
         """Nothing if we were let in, else ssh's last word."""
