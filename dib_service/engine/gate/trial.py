@@ -13,11 +13,11 @@ from pathlib import Path
 import shutil
 import sys
 import tempfile
-from typing import Any
+from typing import Any, get_args
 
 from dib_service.engine import errors, events, process
 from dib_service.engine.gate import cell, console, faults
-from dib_service.engine.gate.plan import Accelerator, Plan
+from dib_service.engine.gate.plan import Accelerator, Firmware, Plan
 
 # What is left of a test's time for making its disks and putting them away.
 BESIDE_SECONDS = 300.0
@@ -26,6 +26,16 @@ BESIDE_SECONDS = 300.0
 KNOWN = Path("boot-test/accelerator.json")
 
 MOST_LINES = 20000
+
+# What is told of each machine.
+WANTED: Mapping[str, tuple[type, ...]] = {
+    "firmware": (str,),
+    "accelerator": (str,),
+    "seconds": (float, int),
+    "config_drive": (bool,),
+    "memory_mib": (int,),
+}
+FIRMWARES = get_args(Firmware)
 
 Files = Mapping[str, Path]
 
@@ -115,7 +125,9 @@ class _Ears:
         elif isinstance(facts.get("found"), dict):
             self.fault = self.fault or _fault(facts["found"])
         elif isinstance(facts.get("result"), dict):
-            self.verdict.boot_tests.append(_result(facts["result"]))
+            result = _result(facts["result"])
+            if result:
+                self.verdict.boot_tests.append(result)
         elif isinstance(facts.get("min_ram_mib"), int):
             self.verdict.min_ram_mib = facts["min_ram_mib"]
 
@@ -147,19 +159,11 @@ def _fault(facts: Mapping[str, Any]) -> errors.BootFailed:
     )
 
 
-def _result(facts: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {
-        "firmware": str,
-        "accelerator": str,
-        "seconds": float,
-        "config_drive": bool,
-        "memory_mib": int,
-    }
-    return {
-        name: kind(facts[name])
-        for name, kind in wanted.items()
-        if isinstance(facts.get(name), str | int | float)
-    }
+def _result(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A result as it stands in a manifest; nothing if it is none."""
+    found = {name: facts.get(name) for name in WANTED}
+    sound = all(type(found[name]) in kinds for name, kinds in WANTED.items())
+    return found if sound and found["firmware"] in FIRMWARES else None
 
 
 @contextlib.contextmanager
