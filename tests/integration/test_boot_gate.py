@@ -22,6 +22,8 @@ TIMEOUT = 120
 SECONDS = 1500.0
 CANCEL_SECONDS = 10.0
 
+CACHE = pathlib.Path("~/.cache/dib-service").expanduser()
+
 
 class StoppedTest(service_case.ServiceCase):
     changes: ClassVar = {
@@ -115,7 +117,9 @@ def debian_tree() -> pathlib.Path:
     given = os.environ.get("DIB_TEST_TREE")
     if given:
         return pathlib.Path(given)
-    holder = tempfile.TemporaryDirectory(dir="/var/tmp")
+    # No build sees what is below the host's own temporary directories.
+    CACHE.mkdir(parents=True, exist_ok=True)
+    holder = tempfile.TemporaryDirectory(prefix="tree-", dir=CACHE)
     unittest.addModuleCleanup(holder.cleanup)
     place = pathlib.Path(holder.name)
     described = place / "spec.json"

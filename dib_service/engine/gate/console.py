@@ -71,7 +71,14 @@ SIGNS: Sequence[tuple[str, str, re.Pattern[str]]] = tuple(
     )
 )
 
-RUNNING = re.compile(r"A (?:start|stop) job is running for (.+?) \(")
+# Of one job, and of one of several.
+RUNNING = re.compile(
+    r"(?:A (?:start|stop) job is running for |Job )(.+?)"
+    r"(?:/(?:start|stop) running)? \("
+)
+# systemd says so twice a second for as long as it waits.
+WAITS = re.compile(r"\[[ *]+\] .*(?:A \S+ job is running for|Job .* running)")
+MOST_WAITS = 100
 FAILED = re.compile(r"\[[^]\n]*FAILED[^]\n]*\] Failed to start ([^\n]+)")
 
 
@@ -86,6 +93,7 @@ class Console:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
         self._recent = ""
+        self._waits: set[str] = set()
         self._lock = threading.Lock()
 
     def listen(self, source: BinaryIO) -> None:
@@ -123,11 +131,22 @@ class Console:
             return
         self._kept.append(line)
         self._recent = f"{self._recent}{line}\n"[-RECENT:]
+        if self._is_known(line):
+            return
         self._told += 1
         if self._told < MOST_LINES:
             self._say(line)
         elif self._told == MOST_LINES:
             self._say("… (it says more, which nobody keeps)")
+
+    def _is_known(self, line: str) -> bool:
+        """Whether it is what systemd has been waiting for already."""
+        if not WAITS.match(line) or len(self._waits) > MOST_WAITS:
+            return False
+        about = re.sub(r"[\d*]|min", "", line)
+        known = about in self._waits
+        self._waits.add(about)
+        return known
 
 
 def clean(line: str) -> str:

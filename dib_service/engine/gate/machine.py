@@ -206,6 +206,8 @@ def command(hardware: Hardware, folder: Path) -> list[str | Path]:
         for name in ("logical_block_size", "physical_block_size")
     )
     disk = hardware.disk
+    # A kernel of QEMU's own comes first in any case.
+    first = "" if hardware.kernel else ",bootindex=0"
     return [
         *("prlimit", f"--as={(hardware.memory_mib << 20) + BESIDE_BYTES}"),
         *("--", f"qemu-system-{hardware.architecture}"),
@@ -220,7 +222,7 @@ def command(hardware: Hardware, folder: Path) -> list[str | Path]:
         "-drive",
         f"file={disk.path},format={disk.format},if=none,id=disk,"
         "cache=unsafe,discard=unmap",
-        *("-device", f"virtio-blk-pci,drive=disk,bootindex=0,{sectors}"),
+        *("-device", f"virtio-blk-pci,drive=disk{first},{sectors}"),
         "-netdev",
         f"user,id=net,restrict={shut},hostfwd=tcp:{here}-{there}",
         *("-device", f"virtio-net-pci,netdev=net,mac={hardware.mac},romfile="),

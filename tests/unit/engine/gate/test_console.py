@@ -40,6 +40,19 @@ class Heard(unittest.TestCase):
         self.assertEqual(["y", "the reason"], self.console.tail(2))
         self.assertLess(len(self.console.text), 2 * console.RECENT)
 
+    def test_what_is_waited_for_is_told_once(self):
+        for second in range(100):
+            stars = "*" * (second % 3 + 1)
+            self.console.feed(
+                f"[{stars}   ] (1 of 2) Job a.service/start running "
+                f"({second}s / no limit)\r".encode()
+            )
+        self.assertEqual(1, len(self.told))
+        self.assertIn("a.service", self.told[0])
+        # The last of it is there all the same.
+        self.assertIn("(99s", self.console.text)
+        self.assertIn("(99s", self.console.tail(1)[0])
+
     def test_it_is_heard_to_its_end(self):
         self.console.listen(io.BufferedReader(io.BytesIO(b"a\nb")))
         self.assertEqual(["a", "b"], self.console.tail(5))
@@ -103,6 +116,8 @@ class Signs(unittest.TestCase):
         )
         self.assertEqual("Two / x", console.waited_for(text))
         self.assertEqual("", console.waited_for("all is well"))
+        text += "[** ] (2 of 3) Job a.service/start running (5s / 2min 7s)\n"
+        self.assertEqual("a.service", console.waited_for(text))
 
     def test_what_did_not_start(self):
         self.assertEqual(

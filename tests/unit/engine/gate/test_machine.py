@@ -96,6 +96,9 @@ class Words(unittest.TestCase):
         self.assertIn("console=ttyS0", line)
         self.assertIn("panic=-1", line)
         self.assertEqual("/files/ramdisk", words[words.index("-initrd") + 1])
+        # QEMU refuses to have two that come first.
+        self.assertNotIn("bootindex", " ".join(words))
+        self.assertIn("bootindex=0", " ".join(self.words()))
 
     def test_the_format_of_a_disk_is_never_guessed(self):
         [drive] = [word for word in self.words() if "id=disk" in word]
