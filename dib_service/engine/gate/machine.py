@@ -270,7 +270,7 @@ def _probe_arm(folder: Path) -> tuple[list[str | Path], int]:
     return [
         *("qemu-system-aarch64", "-nodefaults", "-no-user-config"),
         *("-display", "none", "-sandbox", SANDBOX, "-m", "64"),
-        *("-machine", "virt", *_processor("aarch64", "kvm")),
+        *("-machine", "virt,gic-version=max", *_processor("aarch64", "kvm")),
         *("-kernel", kernel),
     ], 0
 
@@ -283,7 +283,7 @@ def _processor(architecture: str, accelerator: Accelerator) -> list[str]:
 def _board(hardware: Hardware, folder: Path) -> list[str]:
     if hardware.architecture == "aarch64":
         flash = [] if hardware.kernel else _flash(hardware, folder)
-        return ["-machine", "virt", *flash]
+        return ["-machine", "virt,gic-version=max", *flash]
     if hardware.firmware in ("bios", "kernel"):
         # SeaBIOS says on this port what it finds to start.
         return [

@@ -16,6 +16,7 @@ from oslo_log import log
 from dib_service import conf as conf_lib
 from dib_service import exception, rpc
 from dib_service.builder import child, job, manager, reporter
+from dib_service.engine import __main__ as dib_engine
 from tests.functional.flow import fake_glance
 from tests.functional.flow.fake_glance import wait_until
 from tests.unit.builder import fakes
@@ -121,6 +122,29 @@ class ManagerTest(unittest.TestCase):
         ((fault, retry),) = self.conductor.faults
         self.assertEqual("element-changed", fault["code"])
         self.assertTrue(retry)
+
+    def test_the_engine_knows_what_machines_the_operator_gives(self):
+        self.configure(
+            boot_test_timeout=60,
+            boot_test_memory=2048,
+            boot_test_kvm=False,
+            boot_test_uid=7,
+        )
+        made = self.start()
+        self.assertEqual(
+            (
+                "--boot-test-seconds=60.0",
+                "--boot-test-memory=2048",
+                "--no-boot-test-kvm",
+                "--boot-test-uid=7",
+            ),
+            made._host.boot_test,
+        )
+        engine = dib_engine._parser().parse_args(
+            ["build", "x", "--output-dir=/srv", *made._host.boot_test]
+        )
+        self.assertEqual(60.0, engine.boot_test_seconds)
+        self.assertFalse(engine.boot_test_kvm)
 
     def test_a_build_is_done_and_the_next_one_asked_for(self):
         self.queue()

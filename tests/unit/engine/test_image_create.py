@@ -107,6 +107,11 @@ class Spec(unittest.TestCase):
         wanted = asked("--ramdisk-element", "mine", "debian", ramdisk=True)
         self.assertEqual(("mine", "debian"), wanted.elements)
 
+    def test_who_wants_it_tested_says_so(self):
+        self.assertFalse(asked("debian").boot_test)
+        self.assertTrue(asked("--boot-test", "debian").boot_test)
+        self.assertTrue(asked("debian", DIB_BOOT_TEST="1").boot_test)
+
     def test_what_cannot_be_is_refused(self):
         with self.assertRaises(errors.SpecError):
             asked("-t", "gif", "debian")
