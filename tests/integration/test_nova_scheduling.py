@@ -44,7 +44,7 @@ class SchedulingTest(service_case.ServiceCase):
             "on-paper", RESOURCE_CLASS, {"capabilities:boot_mode": "uefi"}
         )
         cls.image = cls.published()
-        cls.compute.wait_for(cls.node)
+        cls.compute.wait_for(cls.node, TRAIT)
 
     def test_the_node_with_the_trait_gets_it(self) -> None:
         server = self.boot()

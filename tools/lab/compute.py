@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import pathlib
 import re
 import time
+from typing import Any
 
 from openstack.baremetal.v1.node import Node
 from openstack.compute.v2.flavor import Flavor
@@ -90,13 +91,13 @@ class Compute:
         self.neutron.stop()
         self.placement.stop()
 
-    def wait_for(self, node: Node) -> None:
-        """Return once a server can be scheduled to this node.
+    def wait_for(self, node: Node, *traits: str) -> None:
+        """Return once a server that needs these can be scheduled there.
 
-        :raises LabError: Nova did not see it as free in time.
+        :raises LabError: Nova did not see the node so in time.
         """
         deadline = time.monotonic() + SEEN_SECONDS
-        while self.free(node) != 1:
+        while self.free(node) != 1 or not set(traits) <= self.traits(node):
             if time.monotonic() > deadline:
                 raise errors.LabError(
                     f"node {node.id} is not free in Placement",
@@ -107,25 +108,30 @@ class Compute:
     def free(self, node: Node) -> int | None:
         """How many servers it takes: 1 or 0; None when it is not known."""
         resource = resource_of(str(node.resource_class))
-        with self.cloud.account("admin").connect() as cloud:
-            path = f"/resource_providers/{node.id}"
-            told = [
-                cloud.session.get(
-                    f"{path}/{what}",
-                    endpoint_filter={
-                        "service_type": "placement",
-                        "interface": "public",
-                    },
-                    headers=PLACEMENT_VERSION,
-                    raise_exc=False,
-                ).json()
-                for what in ("inventories", "usages")
-            ]
-        inventory = told[0].get("inventories", {}).get(resource)
-        if inventory is None:
+        stock = self._placement_says(node, "inventories", {}).get(resource)
+        if stock is None:
             return None
-        used = told[1]["usages"].get(resource, 0)
-        return int(inventory["total"] - inventory["reserved"] - used)
+        used = self._placement_says(node, "usages", {}).get(resource, 0)
+        # One that has a server is both used and reserved.
+        return max(0, stock["total"] - stock["reserved"] - used)
+
+    def traits(self, node: Node) -> set[str]:
+        """What Placement knows it for."""
+        return set(self._placement_says(node, "traits", []))
+
+    def _placement_says(self, node: Node, what: str, default: Any) -> Any:
+        with self.cloud.account("admin").connect() as cloud:
+            answer = cloud.session.get(
+                f"/resource_providers/{node.id}/{what}",
+                endpoint_filter={
+                    "service_type": "placement",
+                    "interface": "public",
+                },
+                headers=PLACEMENT_VERSION,
+                raise_exc=False,
+            )
+        # A node that Nova has not seen yet is 404.
+        return answer.json().get(what, default)
 
     def make_flavor(
         self,
