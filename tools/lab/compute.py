@@ -113,7 +113,7 @@ class Compute:
             return None
         used = self._placement_says(node, "usages", {}).get(resource, 0)
         # One that has a server is both used and reserved.
-        return max(0, stock["total"] - stock["reserved"] - used)
+        return max(0, int(stock["total"] - stock["reserved"] - used))
 
     def traits(self, node: Node) -> set[str]:
         """What Placement knows it for."""
