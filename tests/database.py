@@ -133,6 +133,15 @@ def change_build(build: Build, **values: object) -> None:
     )
 
 
+def change_publications(build: Build, **values: object) -> None:
+    """The same, of all images of the build."""
+    db.execute(
+        sa.update(models.PUBLICATIONS)
+        .where(models.PUBLICATIONS.c.build_uuid == build.id)
+        .values(**values)
+    )
+
+
 def holder(
     builder: Builder, secret: str, session: str = "session-1"
 ) -> lease.Holder:

@@ -10,11 +10,16 @@ from keystoneauth1 import adapter, noauth, session
 import requests
 import requests_mock
 
-from dib_service.publish import images
+from dib_service.publish import glance
 
 URL = "http://glance.test"
 
 Answer = Callable[[Any, Any], Any]
+
+
+def _adapter() -> adapter.Adapter:
+    bare = session.Session(auth=noauth.NoAuth())
+    return adapter.Adapter(bare, endpoint_override=f"{URL}/v2/")
 
 
 def sha512(data: bytes) -> str:
@@ -32,6 +37,7 @@ class FakeGlance(fixtures.Fixture):
     def __init__(self) -> None:
         super().__init__()
         self.images: dict[str, dict[str, Any]] = {}
+        self.members: dict[str, dict[str, str]] = {}
         self.deleted: set[str] = set()
         self.faults: list[tuple[str, int | None]] = []
         self.patches: list[str] = []
@@ -48,17 +54,24 @@ class FakeGlance(fixtures.Fixture):
             ("DELETE", self._delete),
         ):
             mock.register_uri(method, image, json=self._or_fault(answer))
+        members = re.compile(rf"^{URL}/v2/images/[^/?]+/members(/.*)?$")
+        for method in ("GET", "POST", "PUT"):
+            mock.register_uri(
+                method, members, json=self._or_fault(self._members)
+            )
         mock.register_uri(
             "GET",
             re.compile(rf"^{URL}/v2/images\?"),
             json=self._or_fault(self._list),
         )
 
-    def client(self) -> images.Images:
+    def target(self, **rules: str | bool | None) -> glance.Glance:
         """What the conductor speaks to it through."""
-        bare = session.Session(auth=noauth.NoAuth())
-        return images.Images(
-            adapter.Adapter(bare, endpoint_override=f"{URL}/v2/")
+        return glance.Glance(
+            "glance",
+            _adapter,
+            _adapter,
+            glance.Rules(**{"staging_project": "staging", **rules}),  # type: ignore[arg-type]
         )
 
     def upload(
@@ -71,6 +84,7 @@ class FakeGlance(fixtures.Fixture):
             "owner": owner,
             "visibility": "private",
             "os_hidden": True,
+            "protected": False,
             "size": len(data),
             "os_hash_algo": "sha512",
             "os_hash_value": sha512(data),
@@ -102,9 +116,34 @@ class FakeGlance(fixtures.Fixture):
             found[change["path"].removeprefix("/")] = change["value"]
         return found
 
+    def _members(self, request: Any, context: Any) -> Any:
+        image_id = request.path.split("/")[3]
+        if image_id not in self.images:
+            context.status_code = 404
+            return {}
+        members = self.members.setdefault(image_id, {})
+        if request.method == "POST":
+            project = request.json()["member"]
+            if self.images[image_id]["visibility"] != "shared":
+                context.status_code = 403
+            elif project in members:
+                context.status_code = 409
+            else:
+                members[project] = "pending"
+        elif request.method == "PUT":
+            members[request.path.rsplit("/", 1)[1]] = request.json()["status"]
+        return {
+            "members": [
+                {"member_id": project, "status": status}
+                for project, status in members.items()
+            ]
+        }
+
     def _delete(self, request: Any, context: Any) -> Any:
         found = self._found(request, context)
-        if found is not None:
+        if found is not None and found["protected"]:
+            context.status_code = 403
+        elif found is not None:
             del self.images[found["id"]]
             self.deleted.add(found["id"])
             context.status_code = 204

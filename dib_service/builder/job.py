@@ -13,7 +13,7 @@ from typing import Any, Literal
 from oslo_log import log
 
 from dib_service import exception
-from dib_service.builder import child, leftovers, reporter
+from dib_service.builder import child, leftovers, reporter, uploading
 from dib_service.conductor import rpcapi
 from dib_service.engine import events
 from dib_service.publish import upload
@@ -27,7 +27,6 @@ Reason = Literal["cancel", "stop", "stale", "fenced"]
 # The artefacts that are published; further disks and other files are not.
 ROLES = ("image", "kernel", "ramdisk")
 
-FIRST_PAUSE_SECONDS = 1.0
 # A conductor that answers and still does not take a build's last words is
 # not waited for any longer.
 FLUSH_SECONDS = 300.0
@@ -47,8 +46,7 @@ class Host:
     element_path: tuple[str, ...]
     hidden: tuple[str, ...]
     build_seconds: float
-    upload_seconds: float
-    upload_pause: float
+    patience: uploading.Patience
     cafile: str | None
     # Words of the engine's, see its --boot-test-…
     boot_test: tuple[str, ...] = ()
@@ -100,6 +98,7 @@ class Job:
         )
         self._spec = claim.spec
         self._pinned = claim.elements
+        self._targets = claim.targets
         self._on_changed = on_changed
         self._host = host
         self._conductor = conductor
@@ -109,7 +108,7 @@ class Job:
         self._ending = threading.Event()
         # Nobody listens any more.
         self._gone = threading.Event()
-        self._glance: upload.Glance | None = None
+        self._uploads: uploading.Uploading | None = None
         self._reporter = reporter.Reporter(
             conductor, self.lease, on_stale=lambda: self.end("stale")
         )
@@ -125,7 +124,7 @@ class Job:
                     self._flush()
                     self._check()
                 # Only now: a build that is complete has left nothing here.
-                self._tell(self._uploaded)
+                self._tell(self._done)
             except Ended:
                 self._leave()
             except Fault as fault:
@@ -156,12 +155,12 @@ class Job:
             self._ending.set()
             if reason != "cancel":
                 self._gone.set()
-            glance = self._glance
+            uploads = self._uploads
         self._reporter.hurry()
         if reason in ("stale", "fenced"):
             self._reporter.close()
-        if glance is not None:
-            glance.close()
+        if uploads is not None:
+            uploads.close()
 
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Place]:
@@ -256,78 +255,39 @@ class Job:
         return kept
 
     def _upload(self, made: list[events.Event]) -> None:
-        """All artefacts are in Glance.
+        """Each target has the artefacts, or was given up.
 
-        A Glance that does not take them is asked again: what took an hour
-        to build is not built again for that.
-
-        :raises Fault: not in all the time there was.
+        :raises Fault: what lies here is not what was made.
         """
         self._reporter.state("publishing")
         self._flush()
-        deadline = time.monotonic() + self._host.upload_seconds
-        pause = min(FIRST_PAUSE_SECONDS, self._host.upload_pause)
-        while True:
-            self._check()
-            try:
-                return self._upload_once(made)
-            except upload.Refused as exc:
-                raise _fault(exc.code, "operator", exc.message) from exc
-            except upload.Changed as exc:
-                raise _own_fault("artefact-changed", str(exc)) from exc
-            except exception.StaleClaim:
-                raise
-            except (upload.Trouble, *reporter.AWAY) as exc:
-                self._check()
-                LOG.warning("build %s: upload: %s", self.build_id, exc)
-                problem = f"upload: {_trouble(exc)}"
-                if time.monotonic() + pause > deadline:
-                    raise _fault("upload", "operator", problem) from exc
-            self._reporter.text(f"==> {problem}; again in {pause:.0f} s\n")
-            self._ending.wait(pause)
-            pause = min(pause * 2, self._host.upload_pause)
-
-    def _upload_once(self, made: list[events.Event]) -> None:
-        # A new token each time: the last one may have run out meanwhile.
-        grant = self._conductor.grant_upload(
-            self.lease, [_artefact(event) for event in made]
-        )
-        sources = {_place(event): _source(event) for event in made}
-        with self._glance_of(grant) as glance:
-            for wanted in grant.uploads:
-                self._reporter.text(
-                    f"==> upload of {wanted.role} {wanted.format} as image "
-                    f"{wanted.image_id}\n"
-                )
-                glance.upload(
-                    _image(wanted), sources[wanted.role, wanted.format]
-                )
-
-    @contextlib.contextmanager
-    def _glance_of(self, grant: rpcapi.UploadGrant) -> Iterator[upload.Glance]:
-        glance = upload.Glance(
-            grant.endpoint, grant.token, cafile=self._host.cafile
+        uploads = uploading.Uploading(
+            self._conductor,
+            self.lease,
+            {
+                (artefact.role, artefact.format): (artefact, source)
+                for artefact, source in map(_artefact, made)
+            },
+            patience=self._host.patience,
+            cafile=self._host.cafile,
+            say=self._reporter.text,
+            insist=self._insist,
+            ending=self._ending,
         )
         with self._lock:
-            self._glance = glance
+            self._uploads = uploads
         try:
-            # Between end() and the line above nobody would have closed it.
             self._check()
-            yield glance
+            uploads.run(self._targets)
+        except upload.Changed as exc:
+            raise _own_fault("artefact-changed", str(exc)) from exc
         finally:
             with self._lock:
-                self._glance = None
-            glance.close()
-            self._revoke(grant.token)
+                self._uploads = None
+        self._check()
 
-    def _revoke(self, token: str) -> None:
-        try:
-            self._conductor.revoke_upload(token)
-        except reporter.AWAY as exc:
-            LOG.info("build %s: its token stays: %s", self.build_id, exc)
-
-    def _uploaded(self) -> None:
-        self._conductor.uploaded(self.lease)
+    def _done(self) -> None:
+        self._conductor.done(self.lease)
 
     def _fail(self, fault: Fault) -> None:
         """Say why this attempt is over; its log first."""
@@ -377,9 +337,14 @@ class Job:
     def _tell(self, call: Callable[[], None]) -> None:
         """Say it until it is heard or nobody can listen any more."""
         with contextlib.suppress(exception.StaleClaim):
-            reporter.insist(
-                call, stop=self._gone, about=f"build {self.build_id}"
-            )
+            self._insist(call)
+
+    def _insist(self, call: Callable[[], None]) -> None:
+        """Likewise, where it matters that the build is ours.
+
+        :raises StaleClaim: it is not.
+        """
+        reporter.insist(call, stop=self._gone, about=f"build {self.build_id}")
 
     def _check(self) -> None:
         if self._ending.is_set():
@@ -405,15 +370,6 @@ def _fault(
 def _own_fault(code: str, message: str) -> Fault:
     """A fault of this host, which another host may not have."""
     return _fault(code, "operator", message, retry=True)
-
-
-def _trouble(error: Exception) -> str:
-    """What the asker may read of it: a remote error has the other side's
-    traceback, and in it whatever was at hand there.
-    """
-    if isinstance(error, upload.Trouble | exception.DibServiceError):
-        return str(error)
-    return "the conductor does not answer"
 
 
 def _death(code: int, last_lines: list[str]) -> Fault:
@@ -455,15 +411,20 @@ def _located(event: events.Event, output: pathlib.Path) -> events.Event:
     return dataclasses.replace(event, facts={**event.facts, "path": str(path)})
 
 
-def _artefact(event: events.Event) -> rpcapi.Artefact:
+def _artefact(
+    event: events.Event,
+) -> tuple[rpcapi.Artefact, upload.Source]:
+    """What is told of the file, and where it is."""
     facts = event.facts
-    return rpcapi.Artefact(
+    artefact = rpcapi.Artefact(
         format=facts["format"],
         size=facts["size"],
         virtual_size=facts["virtual_size"],
         sha512=facts["sha512"],
         role=_role(event),
     )
+    path = pathlib.Path(facts["path"])
+    return artefact, upload.Source(path, facts["size"], facts["sha512"])
 
 
 def _role(event: events.Event) -> str:
@@ -473,28 +434,3 @@ def _role(event: events.Event) -> str:
 def _a_product(roles: Sequence[str]) -> bool:
     """An image, with or without a kernel and a ramdisk, or those alone."""
     return "image" in roles or {"kernel", "ramdisk"} <= set(roles)
-
-
-def _place(event: events.Event) -> tuple[str, str]:
-    """What an attempt has one artefact of."""
-    return _role(event), str(event.facts["format"])
-
-
-def _source(event: events.Event) -> upload.Source:
-    facts = event.facts
-    return upload.Source(
-        pathlib.Path(facts["path"]), facts["size"], facts["sha512"]
-    )
-
-
-def _image(wanted: rpcapi.Upload) -> upload.Image:
-    return upload.Image(
-        id=wanted.image_id,
-        name=wanted.name,
-        disk_format=wanted.disk_format,
-        container_format=wanted.container_format,
-        properties=wanted.properties,
-        min_disk=wanted.min_disk,
-        min_ram=wanted.min_ram,
-        tags=wanted.tags,
-    )

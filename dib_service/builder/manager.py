@@ -18,7 +18,13 @@ import oslo_messaging
 
 from dib_service import conf as conf_lib
 from dib_service import exception, rpc
-from dib_service.builder import child, leftovers, reporter, rpcapi
+from dib_service.builder import (
+    child,
+    leftovers,
+    reporter,
+    rpcapi,
+    uploading,
+)
 from dib_service.builder import job as job_lib
 from dib_service.conductor import rpcapi as conductor_rpcapi
 from dib_service.engine import catalogue
@@ -397,8 +403,11 @@ def _host(
         element_path=tuple(settings.element_path),
         hidden=tuple(_hidden(conf, [str(state), *hide])),
         build_seconds=settings.build_timeout,
-        upload_seconds=settings.upload_timeout,
-        upload_pause=settings.upload_pause,
+        patience=uploading.Patience(
+            seconds=settings.upload_timeout,
+            pause=settings.upload_pause,
+            stuck=settings.upload_stuck,
+        ),
         cafile=settings.glance_cafile,
         boot_test=(
             f"--boot-test-seconds={settings.boot_test_timeout}",

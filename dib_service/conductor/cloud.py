@@ -1,130 +1,130 @@
-"""The conductor's two ways into the cloud: publisher and uploader."""
+"""The conductor's ways to the targets that ``[publish]`` names."""
 
-import dataclasses
-import time
+from collections.abc import Callable, Sequence
+import threading
 
 from keystoneauth1 import adapter, loading
-from keystoneauth1 import exceptions as ksa_exc
 from keystoneauth1 import session as ksa_session
+import openstack.config
 from oslo_config import cfg
 from oslo_log import log
 
-from dib_service import exception
 from dib_service.conf import glance as glance_conf
-from dib_service.publish import images, metadefs
+from dib_service.conf import publish as publish_conf
+from dib_service.publish import directory, glance, metadefs
+from dib_service.publish import target as targets
 
 LOG = log.getLogger(__name__)
 
-# What a "token" is good for where there is no Keystone.
-WITHOUT_KEYSTONE_SECONDS = 3600.0
 
-
-@dataclasses.dataclass(frozen=True)
-class UploadRight:
-    """A token for the staging project, and where to use it."""
-
-    token: str
-    endpoint: str
-    expires_at: float
+class Unknown(Exception):
+    """No target has that name, or its section is not complete."""
 
 
 class Cloud:
-    """Glance, as ``[glance]`` and ``[glance_upload]`` name it."""
+    """The targets, made when they are first asked for."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
-        self._images: images.Images | None = None
-        self._staging_project: str | None = None
+        self._lock = threading.Lock()
+        self._targets: dict[str, targets.Target] = {}
 
-    def images(self) -> images.Images:
-        """The images as the publisher sees them.
+    def names(self) -> Sequence[str]:
+        """The names of all targets."""
+        names: Sequence[str] = self._conf.publish.targets
+        return names
 
-        :raises keystoneauth1.exceptions.ClientException: options are wrong.
+    def target(self, name: str) -> targets.Target:
+        """The target of that name.
+
+        :raises Unknown: the configuration has none.
         """
-        if self._images is None:
-            session = self._session(glance_conf.GROUP)
-            self._images = images.Images(
-                self._adapter(glance_conf.GROUP, session)
-            )
-        return self._images
+        with self._lock:
+            if name not in self._targets:
+                self._targets[name] = self._make(name)
+            return self._targets[name]
 
     def metadefs(self) -> metadefs.Metadefs:
         """What Glance knows of properties, as the publisher sees it.
 
         :raises keystoneauth1.exceptions.ClientException: options are wrong.
         """
-        session = self._session(glance_conf.GROUP)
-        return metadefs.Metadefs(self._adapter(glance_conf.GROUP, session))
+        return metadefs.Metadefs(self._adapter(glance_conf.GROUP))
 
-    def upload_right(self) -> UploadRight:
-        """A new right to upload into the staging project.
+    def _make(self, name: str) -> targets.Target:
+        if name not in self.names():
+            raise Unknown(f"[publish] targets has no {name}")
+        if name == publish_conf.THIS_CLOUD:
+            return self._this_cloud()
+        options = publish_conf.options_of(self._conf, name)
+        if options.kind == "directory":
+            if not options.path:
+                raise Unknown(f"[publish:{name}] has no path")
+            return directory.Directory(name, options.path, url=options.url)
+        if not (options.cloud and options.upload_cloud):
+            raise Unknown(f"[publish:{name}] lacks cloud or upload_cloud")
+        if not options.owner_project_id:
+            raise Unknown(f"[publish:{name}] has no owner_project_id")
+        return _other_cloud(name, options)
 
-        :raises Unavailable: Keystone or the catalog does not give it.
-        """
-        try:
-            # A session of its own, so that the token is as young as it can
-            # be: a large upload takes long.
-            session = self._session(glance_conf.UPLOAD_GROUP)
-            endpoint = images.base_url(
-                self._adapter(glance_conf.UPLOAD_GROUP, session)
-            )
-            token, expires_at = _token(session)
-            return UploadRight(token, endpoint, expires_at)
-        except ksa_exc.ClientException as error:
-            # The text has addresses, and this is told to who asked.
-            LOG.error("no right to upload can be had: %s", error)
-            raise exception.Unavailable(
-                "no right to upload into Glance can be had now"
-            ) from error
+    def _this_cloud(self) -> targets.Target:
+        return glance.Glance(
+            publish_conf.THIS_CLOUD,
+            lambda: self._adapter(glance_conf.GROUP),
+            lambda: self._adapter(glance_conf.UPLOAD_GROUP),
+            glance.Rules(
+                bare_metal=self._conf.publish.bare_metal_project_id,
+                staging_project=self._conf.glance.staging_project_id,
+            ),
+        )
 
-    def revoke(self, token: str) -> None:
-        """End the token of an upload right; where that fails, time does."""
-        session = self._session(glance_conf.UPLOAD_GROUP)
-        keystone = getattr(session.auth, "auth_url", None)
-        if not token or not keystone:
-            return
-        try:
-            # The token itself has the right to that: no new one is made.
-            session.delete(
-                keystone.rstrip("/").removesuffix("/v3") + "/v3/auth/tokens",
-                authenticated=False,
-                headers={"X-Auth-Token": token, "X-Subject-Token": token},
-            )
-        except ksa_exc.ClientException as error:
-            LOG.warning("an upload token stays until its end: %s", error)
-
-    def staging_project(self) -> str | None:
-        """The id of the staging project; None where there are no projects.
-
-        :raises keystoneauth1.exceptions.ClientException: Keystone is away.
-        """
-        if self._staging_project is None:
-            configured = self._conf.glance.staging_project_id
-            session = self._session(glance_conf.UPLOAD_GROUP)
-            found = session.get_project_id() if session.auth else None
-            self._staging_project = configured or found
-        return self._staging_project
-
-    def _session(self, group: str) -> ksa_session.Session:
+    def _adapter(self, group: str) -> adapter.Adapter:
+        """A session of its own for whom that group of options names."""
         auth = loading.load_auth_from_conf_options(self._conf, group)
         session: ksa_session.Session = loading.load_session_from_conf_options(
             self._conf, group, auth=auth
         )
-        return session
-
-    def _adapter(
-        self, group: str, session: ksa_session.Session
-    ) -> adapter.Adapter:
         made: adapter.Adapter = loading.load_adapter_from_conf_options(
             self._conf, group, session=session
         )
         return made
 
 
-def _token(session: ksa_session.Session) -> tuple[str, float]:
-    """A token and when it ends; an empty one where there is no Keystone."""
-    get_access = getattr(session.auth, "get_access", None)
-    if get_access is None:
-        return "", time.time() + WITHOUT_KEYSTONE_SECONDS
-    access = get_access(session)
-    return access.auth_token, access.expires.timestamp()
+def _other_cloud(
+    name: str, options: cfg.ConfigOpts.GroupAttr
+) -> targets.Target:
+    return glance.Glance(
+        name,
+        _of_clouds_yaml(options, options.cloud),
+        _of_clouds_yaml(options, options.upload_cloud),
+        glance.Rules(
+            owner=options.owner_project_id,
+            visibility=options.visibility,
+            bare_metal=options.bare_metal_project_id,
+            foreign=True,
+        ),
+    )
+
+
+def _of_clouds_yaml(
+    options: cfg.ConfigOpts.GroupAttr, entry: str
+) -> Callable[[], adapter.Adapter]:
+    """What makes a new session for that entry of clouds.yaml."""
+
+    def connect() -> adapter.Adapter:
+        files = [options.clouds_file] if options.clouds_file else None
+        # Nothing of this process's own environment: its OS_… are not meant.
+        config = openstack.config.OpenStackConfig(
+            config_files=files, load_envvars=False
+        )
+        region = config.get_one(cloud=entry, region_name=options.region)
+        # Not the SDK's own adapter, for which an error is an answer.
+        return adapter.Adapter(
+            region.get_session(),
+            service_type="image",
+            interface=region.get_interface("image"),
+            region_name=region.get_region_name("image"),
+            endpoint_override=region.get_endpoint("image"),
+        )
+
+    return connect

@@ -1,6 +1,7 @@
 """A conductor at work: it answers builders and makes its own rounds."""
 
 from collections.abc import Callable, Mapping, Sequence
+import functools
 import random
 import threading
 from typing import Any, TypeVar
@@ -22,9 +23,16 @@ from dib_service.conductor import (
 )
 from dib_service.engine import catalogue, spec
 from dib_service.objects import build as builds
-from dib_service.objects import element, event, history, release
+from dib_service.objects import (
+    element,
+    event,
+    history,
+    release,
+    staging,
+)
 from dib_service.objects import lease as lease_lib
 from dib_service.objects.builder import Builder
+from dib_service.publish import target as targets
 
 LOG = log.getLogger(__name__)
 
@@ -60,11 +68,14 @@ class ConductorService:
         self._stopping = threading.Event()
         self._cloud = cloud.Cloud(cfg.CONF)
         self._client = rpcapi.ConductorAPI()
-        self._publishing = threading.Event()
+        # Each target has threads of its own: none waits for another one.
+        self._publishing = {
+            name: threading.Event() for name in self._cloud.names()
+        }
         endpoint = Endpoint(
             cloud=self._cloud,
             bell=Bell(builder_rpcapi.BuilderAPI(rpc.transport())),
-            publish_soon=self._publishing.set,
+            publish_soon=self._publish_soon,
         )
         self._listener = rpc.Listener(
             "conductor",
@@ -76,20 +87,28 @@ class ConductorService:
         watch = reaper.Reaper(lambda: self._client.ping(self.host))
         self._threads = [
             self._round("reaper", settings.reap_interval, watch.look),
-            self._round(
-                "publisher",
-                settings.publish_interval,
-                self._publish,
-                wake=self._publishing,
-            ),
-            self._round("sweeper", settings.sweep_interval, self._sweep),
         ]
+        for name, wake in self._publishing.items():
+            self._threads += [
+                self._round(
+                    f"publisher-{name}",
+                    settings.publish_interval,
+                    functools.partial(self._publish, name),
+                    wake=wake,
+                ),
+                self._round(
+                    f"sweeper-{name}",
+                    settings.sweep_interval,
+                    functools.partial(self._sweep, name),
+                ),
+            ]
         LOG.info("conductor %s: started", self.host)
 
     def stop(self) -> None:
         """Take no new calls; wait() until the last one is answered."""
         self._stopping.set()
-        self._publishing.set()
+        for wake in self._publishing.values():
+            wake.set()
         self._listener.stop()
 
     def wait(self) -> None:
@@ -100,11 +119,15 @@ class ConductorService:
             # its steps may be repeated.
             thread.join(timeout=5.0)
 
-    def _publish(self) -> None:
-        publisher.publish_due(self._cloud.images())
+    def _publish_soon(self, target: str) -> None:
+        if target in self._publishing:
+            self._publishing[target].set()
 
-    def _sweep(self) -> None:
-        sweeper.sweep(self._cloud.images(), self._cloud.staging_project())
+    def _publish(self, target: str) -> None:
+        publisher.publish_due(self._cloud.target(target))
+
+    def _sweep(self, target: str) -> None:
+        sweeper.sweep(self._cloud.target(target))
 
     def _round(
         self,
@@ -142,7 +165,7 @@ class Endpoint:
         *,
         cloud: cloud.Cloud,
         bell: "Bell",
-        publish_soon: Callable[[], None],
+        publish_soon: Callable[[str], None],
     ) -> None:
         self._cloud = cloud
         self._bell = bell
@@ -256,12 +279,18 @@ class Endpoint:
 
     @answered
     def grant_upload(
-        self, context: Json, *, lease: Json, artefacts: list[Json]
+        self,
+        context: Json,
+        *,
+        lease: Json,
+        artefacts: list[Json],
+        target: str,
+        lost: list[str],
     ) -> Json:
         """Let the builder upload; the image ids are stored first."""
         said = event.last(lease["build_id"], lease["epoch"], "manifest") or {}
         manifest = said.get("manifest", {})
-        build = release.grant(
+        build = staging.grant(
             _proof(lease),
             [
                 history.Artefact(
@@ -275,11 +304,12 @@ class Endpoint:
                 for artefact in artefacts
                 if uploads.published(artefact.get("role", "image"), manifest)
             ],
-            target=publisher.TARGET,
+            target=target,
+            lost=lost,
         )
-        images = release.images(build)
-        right = self._cloud.upload_right()
-        LOG.info("build %s: upload granted", build.id)
+        right = self._right(target)
+        LOG.info("build %s: upload to %s granted", build.id, target)
+        images = release.images(build, target)
         return rpcapi.UploadGrant(
             token=right.token,
             endpoint=right.endpoint,
@@ -288,17 +318,48 @@ class Endpoint:
                 uploads.upload(build, staged, manifest, images)
                 for staged in images
             ),
+            kind=right.kind,
         ).to_dict()
 
-    def revoke_upload(self, context: Json, *, token: str) -> None:
+    def _right(self, target: str) -> targets.Right:
+        """A new right to upload there.
+
+        :raises Unavailable: Keystone or the catalog does not give it.
+        """
+        try:
+            return self._cloud.target(target).right()
+        except (*targets.ERRORS, cloud.Unknown) as error:
+            # The text has addresses, and this is told to who asked.
+            LOG.error("no right to upload to %s: %s", target, error)
+            raise exception.Unavailable(
+                f"no right to upload to {target} can be had now"
+            ) from error
+
+    def revoke_upload(self, context: Json, *, token: str, target: str) -> None:
         """End a token before its time."""
-        self._cloud.revoke(token)
+        self._cloud.target(target).revoke(token)
 
     @answered
-    def uploaded(self, context: Json, *, lease: Json) -> None:
+    def uploaded(self, context: Json, *, lease: Json, target: str) -> None:
+        """Go on with what is uploaded there."""
+        staging.uploaded(_proof(lease), target)
+        self._publish_soon(target)
+
+    @answered
+    def gave_up(
+        self, context: Json, *, lease: Json, target: str, fault: Json
+    ) -> None:
+        """Know that nothing is uploaded there."""
+        LOG.info(
+            "build %s: %s: %s",
+            *(lease["build_id"], target, fault.get("message")),
+        )
+        staging.gave_up(_proof(lease), target, fault)
+
+    @answered
+    def done(self, context: Json, *, lease: Json) -> None:
         """Take the build over from its builder."""
-        release.uploaded(_proof(lease))
-        self._publish_soon()
+        staging.done(_proof(lease))
 
     @answered
     def fail(
@@ -397,6 +458,7 @@ def _claim(taken: lease_lib.Taken) -> rpcapi.Claim:
         lease_seconds=taken.lease_seconds,
         spec=_spec(build).to_dict(),
         elements=build.elements,
+        targets=build.wanted.targets,
     )
 
 

@@ -1,9 +1,11 @@
-"""From uploaded to complete: check, decide, hand over, finish.
+"""From uploaded to published: check, decide, hand over, finish.
 
-Any conductor may go on where another one died: each step reads what it needs
-from the database and from Glance, and may be repeated.
+Each target goes by itself. Any conductor may go on where another one died:
+each step reads what it needs from the database and from the target, and may
+be repeated.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log
@@ -11,16 +13,15 @@ from oslo_log import log
 from dib_service import exception
 from dib_service.objects import build as builds
 from dib_service.objects import release
-from dib_service.publish import images
+from dib_service.publish import target as targets
 
 LOG = log.getLogger(__name__)
 
-TARGET = "glance"
 BATCH = 20
 
 
 class Mismatch(Exception):
-    """Glance does not hold what was built; ``fault`` says the difference."""
+    """It does not hold what was built; ``fault`` says the difference."""
 
     def __init__(self, code: str, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -33,132 +34,207 @@ class Mismatch(Exception):
 
 
 class NotYet(Exception):
-    """Glance took the change and does not show it."""
+    """The target took the change and does not show it."""
 
 
-def publish_due(glance: images.Images) -> None:
+def publish_due(target: targets.Target) -> None:
     """Publish what is uploaded; one build's trouble is not another's."""
-    for build_id in release.due(BATCH):
+    for build_id in release.due(target.name, BATCH):
         try:
-            publish(build_id, glance)
+            publish(build_id, target)
         except Exception:
-            LOG.exception("build %s: not published this time", build_id)
+            LOG.exception(
+                "build %s: not published in %s this time",
+                build_id,
+                target.name,
+            )
 
 
-def publish(build_id: str, glance: images.Images) -> None:
-    """Take the build as far as Glance lets us, if it is due."""
-    build = release.lock(build_id)
+def publish(build_id: str, target: targets.Target) -> None:
+    """Take the build as far as the target lets us, if it is due there."""
+    build = release.lock(build_id, target.name)
     if build is None:
         return
     try:
-        if not build.release_decided:
+        if _undecided(build, target):
             try:
-                check(build, glance)
+                check(build, target)
             except Mismatch as problem:
-                refuse(build, glance, problem)
+                refuse(build, target, problem)
                 return
-            decide(build)
-        hand_over(build, glance)
-        finish(build)
-    except exception.StateConflict:
-        LOG.info("build %s: cancelled before its release", build_id)
-    except (*images.ERRORS, NotYet) as error:
-        seconds = release.postpone(build)
-        LOG.warning(
-            "build %s: Glance: %s; again in %.0f s", build_id, error, seconds
-        )
+            decide(build, target)
+        hand_over(build, target)
+        finish(build, target)
+    except exception.StateConflict as error:
+        LOG.info("build %s: %s: %s", build_id, target.name, error)
+    except (*targets.ERRORS, NotYet) as error:
+        postpone(build, target, error)
 
 
-def check(build: builds.Build, glance: images.Images) -> None:
-    """Compare what Glance has with what was built.
+def check(build: builds.Build, target: targets.Target) -> None:
+    """Compare what the target has with what was built.
 
     :raises Mismatch: they differ.
     """
-    for staged in release.images(build):
-        image = glance.get(staged.image_id)
+    for staged in release.images(build, target.name):
+        image = target.inspect(staged.image_id)
         if image is None:
             raise Mismatch(
                 "staged-image-lost",
-                f"image {staged.image_id} is no longer in Glance",
+                f"image {staged.image_id} is no longer there",
                 image_id=staged.image_id,
             )
         if image.status != "active":
             raise Mismatch(
                 "staged-image-not-active",
-                f"image {staged.image_id} is {image.status} in Glance",
+                f"image {staged.image_id} is {image.status}",
                 image_id=staged.image_id,
             )
         _compare(staged, image)
 
 
-def decide(build: builds.Build) -> None:
+def decide(build: builds.Build, target: targets.Target) -> None:
     """The point of no return.
 
     :raises StateConflict: the build was cancelled.
     """
-    release.decide(build)
-    LOG.info("build %s: release decided", build.id)
+    release.decide(build, target.name)
+    LOG.info("build %s: release in %s decided", build.id, target.name)
 
 
-def hand_over(build: builds.Build, glance: images.Images) -> None:
-    """Give each image to who asked for it, until Glance agrees.
+def hand_over(build: builds.Build, target: targets.Target) -> None:
+    """Give the images to who asked for them, until the target agrees.
 
-    :raises NotYet: Glance does not agree.
+    All of them are theirs before the first can be seen, and what is linked
+    to can be seen before what links to it.
+
+    :raises NotYet: the target does not agree.
     """
-    for staged in release.images(build):
-        if staged.state not in release.STAGING:
-            continue
-        image = glance.get(staged.image_id)
-        if image is not None and not _handed_over(build, image):
-            glance.release(
-                staged.image_id,
-                owner=build.project_id,
-                visibility=build.wanted.visibility,
-            )
-            image = glance.get(staged.image_id)
+    audience = _audience(build)
+    for staged in _releasing(build, target):
+        image = target.get(staged.image_id)
         if image is None:
-            # Its owner has it, and does not want it: nothing to repeat.
-            LOG.warning(
-                "build %s: image %s was deleted while it was released",
-                build.id,
-                staged.image_id,
-            )
-            release.mark(staged.image_id, "deleted")
-        elif _handed_over(build, image):
-            release.mark(staged.image_id, "published")
-        else:
+            _gone(build, staged)
+        elif not target.shows(image, audience):
+            target.give(image, audience)
+    for staged in _releasing(build, target):
+        image = target.get(staged.image_id)
+        if image is not None and not target.shows(image, audience):
+            target.show(image, audience)
+            image = target.get(staged.image_id)
+        if image is None:
+            _gone(build, staged)
+        elif not target.shows(image, audience):
             raise NotYet(f"image {image.id} is still {image}")
 
 
-def finish(build: builds.Build) -> None:
-    """All is done."""
-    release.finish(build)
-    LOG.info("build %s: complete", build.id)
+def finish(build: builds.Build, target: targets.Target) -> None:
+    """All is done there."""
+    release.finish(
+        build,
+        target.name,
+        {
+            staged.image_id: target.location(staged.image_id)
+            for staged in _releasing(build, target)
+        },
+    )
+    LOG.info("build %s: published in %s", build.id, target.name)
 
 
 def refuse(
-    build: builds.Build, glance: images.Images, problem: Mismatch
+    build: builds.Build, target: targets.Target, problem: Mismatch
 ) -> None:
-    """Fail the build and delete what is staged of it.
+    """Fail the publication and delete what is staged of it.
 
     :raises StateConflict: the build was cancelled.
     """
-    LOG.error("build %s: %s", build.id, problem)
-    release.refuse(build, problem.fault)
-    for staged in release.images(build):
+    LOG.error("build %s: %s: %s", build.id, target.name, problem)
+    staged = release.images(build, target.name)
+    release.refuse(build, target.name, problem.fault)
+    _delete(build, target, staged)
+
+
+def postpone(
+    build: builds.Build, target: targets.Target, error: Exception
+) -> None:
+    """Have it published later, or not at all when that took too long.
+
+    :raises StateConflict: the build has ended meanwhile.
+    """
+    seconds = release.postpone(build, target.name)
+    if seconds is not None:
+        LOG.warning(
+            "build %s: %s: %s; again in %.0f s",
+            *(build.id, target.name, error, seconds),
+        )
+        return
+    LOG.error("build %s: %s: given up: %s", build.id, target.name, error)
+    fault = {
+        "code": "publish-timeout",
+        "turn": "operator",
+        # The error itself may have addresses, and this is told to who asked.
+        "message": "the target has not let the images be published in all "
+        f"the time there was ({type(error).__name__})",
+    }
+    staged = release.images(build, target.name)
+    release.refuse(build, target.name, fault, before=release.DUE)
+    # Some of it may be theirs by now. Nothing will link to it, and nobody
+    # was told of it.
+    _delete(build, target, staged)
+
+
+def _delete(
+    build: builds.Build,
+    target: targets.Target,
+    images: Sequence[release.Staged],
+) -> None:
+    # What links goes before what is linked to.
+    for staged in reversed(images):
         try:
-            glance.delete(staged.image_id)
-            release.mark(staged.image_id, "deleted")
-        except images.ERRORS as error:
+            target.delete(staged.image_id)
+        except targets.ERRORS as error:
             LOG.warning(
                 "build %s: image %s is left to the sweeper: %s",
-                build.id,
-                staged.image_id,
-                error,
+                *(build.id, staged.image_id, error),
             )
 
 
-def _compare(staged: release.Staged, image: images.Image) -> None:
+def _undecided(build: builds.Build, target: targets.Target) -> bool:
+    return any(
+        staged.state == "uploaded"
+        for staged in release.images(build, target.name)
+    )
+
+
+def _releasing(
+    build: builds.Build, target: targets.Target
+) -> list[release.Staged]:
+    return [
+        staged
+        for staged in release.images(build, target.name)
+        if staged.state == "releasing"
+    ]
+
+
+def _audience(build: builds.Build) -> targets.Audience:
+    return targets.Audience(
+        owner=build.project_id,
+        visibility=build.wanted.visibility,
+        members=build.wanted.members,
+        protected=build.wanted.protected,
+    )
+
+
+def _gone(build: builds.Build, staged: release.Staged) -> None:
+    # Its owner has it, and does not want it: nothing to repeat.
+    LOG.warning(
+        "build %s: image %s was deleted while it was released",
+        *(build.id, staged.image_id),
+    )
+    release.gone(staged.image_id)
+
+
+def _compare(staged: release.Staged, image: targets.Image) -> None:
     if image.hash_algorithm != "sha512":
         raise Mismatch(
             "glance-hash",
@@ -169,7 +245,7 @@ def _compare(staged: release.Staged, image: images.Image) -> None:
     if image.hash_value != staged.sha512:
         raise Mismatch(
             "image-differs",
-            f"image {image.id} has sha512 {image.hash_value} in Glance and "
+            f"image {image.id} has sha512 {image.hash_value} there and "
             f"had {staged.sha512} on the builder",
             image_id=image.id,
             glance_sha512=image.hash_value,
@@ -178,15 +254,7 @@ def _compare(staged: release.Staged, image: images.Image) -> None:
     if image.size != staged.size:
         raise Mismatch(
             "image-differs",
-            f"image {image.id} has {image.size} bytes in Glance and had "
+            f"image {image.id} has {image.size} bytes there and had "
             f"{staged.size} on the builder",
             image_id=image.id,
         )
-
-
-def _handed_over(build: builds.Build, image: images.Image) -> bool:
-    return (
-        image.owner == build.project_id
-        and image.visibility == build.wanted.visibility
-        and not image.hidden
-    )

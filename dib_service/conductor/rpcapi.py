@@ -80,6 +80,14 @@ class Claim(Value):
     spec: Mapping[str, Any]
     # The digests that the API pinned, by element name.
     elements: Mapping[str, str]
+    # Where the artefacts go.
+    targets: tuple[str, ...] = ("glance",)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_dict`` made."""
+        targets = tuple(data.get("targets", cls.targets))
+        return super().from_dict({**data, "targets": targets})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,12 +141,17 @@ class Upload(Value):
 
 @dataclasses.dataclass(frozen=True)
 class UploadGrant(Value):
-    """A short-lived right to upload into the staging project."""
+    """A short-lived right to upload into one target's staging.
+
+    ``kind``: ``glance``, whose endpoint takes the token, or ``directory``,
+    whose endpoint is a folder on this host.
+    """
 
     token: str
     endpoint: str
     expires_at: float
     uploads: tuple[Upload, ...]
+    kind: str = "glance"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -148,6 +161,7 @@ class UploadGrant(Value):
             endpoint=data["endpoint"],
             expires_at=data["expires_at"],
             uploads=tuple(map(Upload.from_dict, data["uploads"])),
+            kind=data.get("kind", cls.kind),
         )
 
 
@@ -155,7 +169,8 @@ class ConductorAPI:
     """Asks of the conductor.
 
     1.0 - register, register_elements, claim, heartbeat, report, append_log,
-          grant_upload, revoke_upload, uploaded, fail, wake, ping
+          grant_upload, revoke_upload, uploaded, gave_up, done, fail, wake,
+          ping
 
     Beside what each method names, all of them raise Unauthorized or
     StaleClaim where credential or lease prove nothing, and
@@ -250,9 +265,18 @@ class ConductorAPI:
         )
 
     def grant_upload(
-        self, lease: Lease, artefacts: Sequence[Artefact]
+        self,
+        lease: Lease,
+        artefacts: Sequence[Artefact],
+        *,
+        target: str,
+        lost: Sequence[str] = (),
     ) -> UploadGrant:
         """The right to upload these artefacts, image ids stored beforehand.
+
+        ``lost``: image ids granted before that the target cannot take any
+        more; there are others for them in the answer. Asking again with the
+        same words is harmless.
 
         :raises Unavailable: Keystone gives no token now.
         """
@@ -261,19 +285,39 @@ class ConductorAPI:
             "grant_upload",
             lease=lease.to_dict(),
             artefacts=[artefact.to_dict() for artefact in artefacts],
+            target=target,
+            lost=list(lost),
         )
         return UploadGrant.from_dict(answer)
 
-    def revoke_upload(self, token: str) -> None:
+    def revoke_upload(self, token: str, *, target: str) -> None:
         """Cast that a grant's token is not needed any more; it may be lost.
 
         :raises oslo_messaging.MessagingException: the broker is away.
         """
-        self._calls.prepare(retry=0).cast({}, "revoke_upload", token=token)
+        self._calls.prepare(retry=0).cast(
+            {}, "revoke_upload", token=token, target=target
+        )
 
-    def uploaded(self, lease: Lease) -> None:
-        """All bytes are in Glance: the conductor's publisher goes on."""
-        self._calls.call({}, "uploaded", lease=lease.to_dict())
+    def uploaded(self, lease: Lease, *, target: str) -> None:
+        """All bytes are in that target: its publisher may go on."""
+        self._calls.call({}, "uploaded", lease=lease.to_dict(), target=target)
+
+    def gave_up(
+        self, lease: Lease, *, target: str, fault: Mapping[str, Any]
+    ) -> None:
+        """The target does not take them; the other ones may."""
+        self._calls.call(
+            {},
+            "gave_up",
+            lease=lease.to_dict(),
+            target=target,
+            fault=dict(fault),
+        )
+
+    def done(self, lease: Lease) -> None:
+        """Each target has the bytes or was given up: the lease ends."""
+        self._calls.call({}, "done", lease=lease.to_dict())
 
     def fail(
         self, lease: Lease, fault: Mapping[str, Any], *, retry: bool

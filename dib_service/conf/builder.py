@@ -131,13 +131,22 @@ OPTS = (
         "upload_timeout",
         default=3600.0,
         min=0.0,
-        help="How long to go on with an upload that Glance does not take.",
+        help="How long to go on with an upload that a target does not take; "
+        "each target has all of that time.",
     ),
     cfg.FloatOpt(
         "upload_pause",
         default=60.0,
         min=0.01,
         help="The longest wait between two tries of an upload.",
+    ),
+    cfg.FloatOpt(
+        "upload_stuck",
+        default=30.0,
+        min=0.0,
+        help="How long an image may be 'saving' after its upload broke off "
+        "before it is uploaded under another id: a Glance that was killed "
+        "leaves it so for ever.",
     ),
     cfg.StrOpt(
         "glance_cafile",

@@ -88,7 +88,15 @@ OPTS = (
         "publish_retry_max",
         default=60.0,
         min=0.0,
-        help="The longest wait before Glance is asked again.",
+        help="The longest wait before a target is asked again.",
+    ),
+    cfg.FloatOpt(
+        "publish_timeout",
+        default=24 * 3600.0,
+        min=0.0,
+        help="How long a target that has the bytes may take to let them be "
+        "published there. After that the publication has failed: what can "
+        "be seen of it is deleted again.",
     ),
     cfg.FloatOpt(
         "sweep_interval",

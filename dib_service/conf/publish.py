@@ -6,21 +6,83 @@ from oslo_config import cfg
 
 GROUP = "publish"
 
+# The target that needs no section of its own: [glance] has its options.
+THIS_CLOUD = "glance"
+
 OPTS = (
     cfg.ListOpt(
         "targets",
-        default=["glance"],
+        default=[THIS_CLOUD],
         help="Where images can be published: 'glance' is the Glance of this "
         "cloud; each other one has a section [publish:NAME]. Requests that "
-        "name no target get the first. The API and the conductors need the "
+        "name no target get the first. The API and all conductors need the "
         "same list.",
     ),
     cfg.StrOpt(
         "bare_metal_project_id",
-        help="The project of this cloud whose images bare metal may deploy: "
-        "that of Ironic's own user. A request that shares its image with "
-        "'bare-metal' shares it with this project, and the conductor accepts "
-        "it in its name.",
+        help="The project of this cloud that Ironic's own user belongs to. A "
+        "request that shares its image with 'baremetal' shares it with this "
+        "project, and the conductor accepts it in its name. The API and all "
+        "conductors need it.",
+    ),
+)
+
+# Of each further target.
+TARGET_OPTS = (
+    cfg.StrOpt(
+        "kind",
+        default="cloud",
+        choices=[
+            ("cloud", "the Glance of another cloud or region"),
+            ("directory", "files that a web server shows"),
+        ],
+        help="What this target is.",
+    ),
+    cfg.StrOpt(
+        "cloud",
+        help="Of a cloud: the entry of clouds.yaml for the user who may "
+        "change the owner of images there.",
+    ),
+    cfg.StrOpt(
+        "upload_cloud",
+        help="Of a cloud: the entry of clouds.yaml for the user who uploads, "
+        "a member of a staging project there that nothing else uses. "
+        "Builders get tokens of this user.",
+    ),
+    cfg.StrOpt(
+        "clouds_file",
+        help="Of a cloud: where its clouds.yaml is; openstacksdk's own search "
+        "when not set. Only conductors may be able to read it.",
+    ),
+    cfg.StrOpt(
+        "region",
+        help="Of a cloud: the region, where the entries do not say it.",
+    ),
+    cfg.StrOpt(
+        "owner_project_id",
+        help="Of a cloud: the project there that images belong to once they "
+        "are published.",
+    ),
+    cfg.StrOpt(
+        "visibility",
+        choices=["private", "shared", "community", "public"],
+        help="Of a cloud: the visibility of images there; that of the request "
+        "when not set.",
+    ),
+    cfg.StrOpt(
+        "bare_metal_project_id",
+        help="Of a cloud: as in [publish], for that cloud.",
+    ),
+    cfg.StrOpt(
+        "path",
+        help="Of a directory: it holds 'staging', which nobody but conductors "
+        "and builders may read, and 'images', which the web server shows; "
+        "both on one file system, mounted in the same place on conductors "
+        "and builders.",
+    ),
+    cfg.StrOpt(
+        "url",
+        help="Of a directory: where the web server shows 'images'.",
     ),
 )
 
@@ -30,6 +92,14 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OPTS, group=GROUP)
 
 
+def options_of(conf: cfg.ConfigOpts, name: str) -> cfg.ConfigOpts.GroupAttr:
+    """The section of that target."""
+    group = f"{GROUP}:{name}"
+    conf.register_opts(TARGET_OPTS, group=group)
+    found: cfg.ConfigOpts.GroupAttr = conf[group]
+    return found
+
+
 def list_opts() -> Sequence[tuple[str, Sequence[cfg.Opt]]]:
     """The options by group, for the generator."""
-    return [(GROUP, OPTS)]
+    return [(GROUP, OPTS), (f"{GROUP}:NAME", TARGET_OPTS)]

@@ -308,11 +308,12 @@ def move(
         .where(BUILDS.c.uuid == build_id)
         .where(BUILDS.c.epoch == epoch)
         .where(BUILDS.c.state == before)
-        # Past this point there is one way only: to complete.
+        # Past this point there is no way back: all that was asked for is
+        # published, or some of it is not.
         .where(
             sa.or_(
                 sa.not_(BUILDS.c.release_decided),
-                sa.literal(after in ("complete", before)),
+                sa.literal(after in ("complete", "failed", before)),
             )
         )
         .values(state=after, updated_at=db.now(), **changes)
@@ -381,7 +382,12 @@ def forget(connection: sa.Connection, build_id: str) -> None:
     connection.execute(
         sa.delete(models.PUBLICATIONS)
         .where(models.PUBLICATIONS.c.build_uuid == build_id)
-        .where(models.PUBLICATIONS.c.state.in_(("published", "deleted")))
+        .where(
+            sa.or_(
+                models.PUBLICATIONS.c.state.in_(("published", "deleted")),
+                models.PUBLICATIONS.c.swept,
+            )
+        )
     )
     connection.execute(sa.delete(BUILDS).where(BUILDS.c.uuid == build_id))
 

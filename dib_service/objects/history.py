@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from dib_service.db import api as db
 from dib_service.db import models
+from dib_service.objects.publication import in_order
 
 T = TypeVar("T")
 
@@ -54,18 +55,6 @@ class Publication:
     state: str
     fault: Mapping[str, Any] | None
     location: str | None
-
-
-# What is linked to comes first: the image of a partition names the others.
-ROLES = ("kernel", "ramdisk", "image")
-
-
-def in_order(role: sa.Column[str]) -> sa.ColumnElement[int]:
-    """By which rows come in the order of ROLES."""
-    return sa.case(
-        *((role == name, place) for place, name in enumerate(ROLES)),
-        else_=len(ROLES),
-    )
 
 
 def attempts(build_id: str) -> Sequence[Attempt]:

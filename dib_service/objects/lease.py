@@ -20,7 +20,7 @@ from dib_service import exception
 from dib_service.db import api as db
 from dib_service.db import models
 from dib_service.objects import build as builds
-from dib_service.objects import event, log
+from dib_service.objects import event, log, publication
 
 BUILDS = models.BUILDS
 ATTEMPTS = models.ATTEMPTS
@@ -408,7 +408,11 @@ def give_back(
 ) -> None:
     """Queue the build again, or end it: cancelled, or failed by the fault."""
     settings = cfg.CONF.conductor
-    if row.cancel_requested:
+    if row.release_decided:
+        # Some of it is there for all to see: what is not uploaded has
+        # failed, and nothing is made anew.
+        publication.let_go(connection, row, fault)
+    elif row.cancel_requested:
         builds.end(connection, row, "cancelled")
     elif retry and row.attempts_counted < settings.max_attempts:
         delay = min(

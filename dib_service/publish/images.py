@@ -1,37 +1,20 @@
-"""The conductor's side of Glance: staged images read, released, deleted."""
+"""A Glance's images, as the bearer of a session may see and change them."""
 
 from collections.abc import Iterator
-import dataclasses
 from typing import Any
 import urllib.parse
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ksa_exc
 
-# What keystoneauth says when Glance, Keystone or the way to them is down,
-# and when they are up and say something else than what was asked for.
-ERRORS = (ksa_exc.ClientException,)
+from dib_service.publish.target import Image
 
 PATCH = "application/openstack-images-v2.1-json-patch"
 PAGE = 100
 
 
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """An image as Glance has it."""
-
-    id: str
-    status: str
-    owner: str | None
-    visibility: str
-    hidden: bool
-    size: int | None
-    hash_algorithm: str | None
-    hash_value: str | None
-
-
 class Images:
-    """The images of one Glance, as the bearer of that session sees them.
+    """The images of one Glance.
 
     :raises keystoneauth1.exceptions.ClientException: from every method.
     """
@@ -44,25 +27,53 @@ class Images:
         answer = self._ask("GET", f"/v2/images/{image_id}")
         return _image(answer) if answer else None
 
-    def release(self, image_id: str, *, owner: str, visibility: str) -> None:
-        """Give the image to its owner and show it; may be repeated."""
+    def change(self, image_id: str, **fields: str | bool) -> None:
+        """Give the image these fields, all or none; may be repeated."""
         self._glance.request(
             f"{self._base()}/v2/images/{image_id}",
             "PATCH",
             headers={"Content-Type": PATCH},
             json=[
-                {"op": "replace", "path": "/owner", "value": owner},
-                {"op": "replace", "path": "/visibility", "value": visibility},
-                {"op": "replace", "path": "/os_hidden", "value": False},
+                {"op": "replace", "path": f"/{name}", "value": value}
+                for name, value in fields.items()
             ],
         )
 
-    def delete(self, image_id: str) -> bool:
-        """Delete the image; False when there was none."""
+    def members(self, image_id: str) -> dict[str, str]:
+        """The projects that a shared image is shown to: who has accepted."""
+        answer = self._ask("GET", f"/v2/images/{image_id}/members") or {}
+        return {
+            member["member_id"]: member["status"]
+            for member in answer.get("members", ())
+        }
+
+    def add_member(self, image_id: str, project_id: str) -> None:
+        """Show a shared image to that project; may be repeated."""
         try:
             self._glance.request(
-                f"{self._base()}/v2/images/{image_id}", "DELETE"
+                f"{self._base()}/v2/images/{image_id}/members",
+                "POST",
+                json={"member": project_id},
             )
+        except ksa_exc.Conflict:
+            return
+
+    def accept(self, image_id: str, project_id: str) -> None:
+        """Take what is shown to that project into its lists."""
+        self._glance.request(
+            f"{self._base()}/v2/images/{image_id}/members/{project_id}",
+            "PUT",
+            json={"status": "accepted"},
+        )
+
+    def delete(self, image_id: str) -> bool:
+        """Delete the image, protected or not; False when there was none."""
+        try:
+            try:
+                self._delete(image_id)
+            except ksa_exc.Forbidden:
+                self.change(image_id, protected=False)
+                self._delete(image_id)
         except ksa_exc.NotFound:
             return False
         return True
@@ -81,6 +92,9 @@ class Images:
                     if data.get("owner") == project_id:
                         yield data["id"]
                 path = page.get("next")
+
+    def _delete(self, image_id: str) -> None:
+        self._glance.request(f"{self._base()}/v2/images/{image_id}", "DELETE")
 
     def _ask(self, method: str, path: str) -> dict[str, Any] | None:
         try:
@@ -112,6 +126,7 @@ def _image(data: dict[str, Any]) -> Image:
         owner=data.get("owner"),
         visibility=data["visibility"],
         hidden=data["os_hidden"],
+        protected=data["protected"],
         size=data.get("size"),
         hash_algorithm=data.get("os_hash_algo"),
         hash_value=data.get("os_hash_value"),

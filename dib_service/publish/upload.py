@@ -5,7 +5,8 @@ that is cancelled in the middle of ten gigabytes, or while Glance thinks
 about them, ends at once.
 """
 
-from collections.abc import Iterator, Mapping
+import abc
+from collections.abc import Generator, Iterator, Mapping
 import contextlib
 import dataclasses
 import hashlib
@@ -17,6 +18,7 @@ import socket
 import ssl
 import stat
 import threading
+import time
 from typing import Any, BinaryIO
 import urllib.parse
 
@@ -25,6 +27,10 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 600.0
 CHUNK_BYTES = 1024 * 1024
 ANSWER_BYTES = 1024 * 1024
+
+# What Glance is at work on, or somebody who has died was.
+BUSY = frozenset({"saving", "importing", "uploading"})
+STUCK_TICK_SECONDS = 2.0
 
 # What asking again with the same words cannot mend.
 FINAL_STATUSES = frozenset({400, 405, 411, 415})
@@ -40,6 +46,16 @@ class Refused(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+        self.message = message
+
+
+class Lost(Exception):
+    """That image id is of no use any more, and another one may be."""
+
+    def __init__(self, code: str, image_id: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.image_id = image_id
         self.message = message
 
 
@@ -62,6 +78,7 @@ class Image:
     min_disk: int
     min_ram: int = 0
     tags: tuple[str, ...] = ()
+    format: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,44 +90,68 @@ class Source:
     sha512: str
 
 
-class Glance:
-    """One Glance, spoken to with one token."""
+class Staging(abc.ABC):
+    """Where images are staged, for as long as a grant lasts."""
+
+    @abc.abstractmethod
+    def upload(self, image: Image, source: Source) -> None:
+        """Image and bytes are there, checked; repeating is harmless.
+
+        :raises Trouble: not this time.
+        :raises Refused: not ever.
+        :raises Lost: not under that id.
+        :raises Changed: the file is not what it was.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End whatever is under way; may be called from any thread."""
+
+
+class Glance(Staging):
+    """One Glance, spoken to with one token.
+
+    An image that is busy for longer than ``stuck_seconds`` while nobody
+    sends anything will be so for ever: whoever was at work has died.
+    """
 
     def __init__(
-        self, endpoint: str, token: str, *, cafile: str | None = None
+        self,
+        endpoint: str,
+        token: str,
+        *,
+        cafile: str | None = None,
+        stuck_seconds: float = 30.0,
     ) -> None:
         self._url = urllib.parse.urlsplit(endpoint)
         self._token = token
         self._cafile = cafile
         self._lock = threading.Lock()
-        self._closed = False
+        self._stuck_seconds = stuck_seconds
+        self._closed = threading.Event()
         self._socket: socket.socket | None = None
 
     def upload(self, image: Image, source: Source) -> None:
-        """Image and bytes are in Glance, checked; repeating is harmless.
-
-        :raises Trouble: not this time.
-        :raises Refused: not ever.
-        :raises Changed: the file is not what it was.
-        """
-        state = self._create(image)
+        """Image and bytes are in Glance, checked; repeating is harmless."""
+        state = self._settled(image, self._create(image))
         if state["status"] == "queued":
             self._put(image, source)
-            state = self._show(image)
-        if state["status"] in ("saving", "importing", "uploading", "queued"):
+            state = self._settled(image, self._show(image))
+        if state["status"] == "queued":
             raise Trouble(f"image {image.id} is {state['status']}")
         if state["status"] != "active":
-            raise Refused(
+            raise Lost(
                 "glance-image-lost",
+                image.id,
                 f"image {image.id} is {state['status']} in Glance, and an "
                 "image id cannot be used twice",
             )
         _check(image, state, source)
 
     def close(self) -> None:
-        """End whatever is under way; may be called from any thread."""
+        """End whatever is under way."""
+        self._closed.set()
         with self._lock:
-            self._closed = True
             if self._socket is not None:
                 # Not SSLSocket's own, which would pull the TLS state from
                 # under the thread that is reading.
@@ -140,22 +181,45 @@ class Glance:
         # An earlier try of ours: nobody else knows the id.
         return self._show(image) if status == 409 else state
 
+    def _settled(
+        self, image: Image, state: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The image once Glance is no longer at work on it.
+
+        :raises Lost: it never will be.
+        """
+        deadline = time.monotonic() + self._stuck_seconds
+        while state["status"] in BUSY:
+            if time.monotonic() > deadline:
+                raise Lost(
+                    "glance-image-stuck",
+                    image.id,
+                    f"image {image.id} has been {state['status']} in Glance "
+                    f"for {self._stuck_seconds:.0f} s, and nobody sends it "
+                    "anything",
+                )
+            if self._closed.wait(min(STUCK_TICK_SECONDS, self._stuck_seconds)):
+                raise Trouble("the upload has been ended")
+            state = self._show(image)
+        return state
+
     def _show(self, image: Image) -> Mapping[str, Any]:
         status, state = self._ask("GET", f"/v2/images/{image.id}")
         if status == 404:
-            raise Refused(
+            raise Lost(
                 "glance-image-lost",
+                image.id,
                 f"image {image.id} has been deleted from Glance, and an "
                 "image id cannot be used twice",
             )
         return state
 
     def _put(self, image: Image, source: Source) -> None:
-        with _opened(source) as stream:
+        with contextlib.closing(pieces_of(source)) as pieces:
             self._ask(
                 "PUT",
                 f"/v2/images/{image.id}/file",
-                _pieces(stream, source),
+                pieces,
                 {
                     "Content-Type": "application/octet-stream",
                     "Content-Length": str(source.size),
@@ -229,7 +293,7 @@ class Glance:
             connection.connect()
             connection.sock.settimeout(ANSWER_SECONDS)
             with self._lock:
-                if self._closed:
+                if self._closed.is_set():
                     raise Trouble("the upload has been ended")
                 self._socket = connection.sock
             yield connection
@@ -269,11 +333,18 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _pieces(stream: BinaryIO, source: Source) -> Iterator[bytes]:
+def pieces_of(source: Source) -> Generator[bytes]:
     """The bytes; the last of them only when all are the right ones.
 
-    So Glance never holds an image that differs from what was built.
+    So nobody ever holds an image that differs from what was built.
+
+    :raises Changed: they are not.
     """
+    with _opened(source) as stream:
+        yield from _pieces(stream, source)
+
+
+def _pieces(stream: BinaryIO, source: Source) -> Iterator[bytes]:
     digest = hashlib.sha512()
     left = source.size
     while left:
@@ -288,14 +359,15 @@ def _pieces(stream: BinaryIO, source: Source) -> Iterator[bytes]:
 def _check(image: Image, state: Mapping[str, Any], source: Source) -> None:
     """Compare with what Glance says it holds.
 
-    :raises Refused: it holds something else.
+    :raises Lost: it holds something else.
     """
     wrong = state.get("size") != source.size
     if state.get("os_hash_algo") == "sha512":
         wrong = wrong or state.get("os_hash_value") != source.sha512
     if wrong:
-        raise Refused(
+        raise Lost(
             "glance-wrong-bytes",
+            image.id,
             f"image {image.id} in Glance has other bytes than were sent",
         )
 

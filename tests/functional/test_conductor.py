@@ -96,12 +96,13 @@ class ConductorTest(testtools.TestCase):
         artefact = rpcapi.Artefact(
             "qcow2", len(BYTES), 2**30, fake_glance.sha512(BYTES)
         )
-        grant = self.api.grant_upload(held, [artefact])
+        grant = self.api.grant_upload(held, [artefact], target="glance")
         self.assertEqual(fake_glance.URL, grant.endpoint)
         [upload] = grant.uploads
         self.assertEqual("debian", upload.properties["os_distro"])
         self.fake.upload(upload.image_id, BYTES)
-        self.api.uploaded(held)
+        self.api.uploaded(held, target="glance")
+        self.api.done(held)
         self.assertEqual("complete", self.ended(build).state)
         self.assertEqual(b"built\n", log.read(build.id, offset=0, limit=100))
         image = self.fake.images[upload.image_id]
@@ -174,14 +175,17 @@ class ConductorTest(testtools.TestCase):
         )
         self.assertRaises(
             exception.StaleClaim,
-            self.api.uploaded,
+            self.api.done,
             rpcapi.Lease("nothing", 1, "x"),
         )
         held = self.stale()
+        artefact = rpcapi.Artefact("qcow2", 1, 1, "a")
         for call in (
+            lambda: self.api.uploaded(held, target="glance"),
+            lambda: self.api.gave_up(held, target="glance", fault={}),
             lambda: self.api.append_log(held, 0, b"x"),
             lambda: self.api.fail(held, {"code": "x"}, retry=False),
-            lambda: self.api.grant_upload(held, []),
+            lambda: self.api.grant_upload(held, [artefact], target="glance"),
             lambda: self.api.report(
                 held, state="building", events=[], first_sequence=0
             ),
@@ -203,8 +207,30 @@ class ConductorTest(testtools.TestCase):
         )
         artefact = rpcapi.Artefact("qcow2", 1, 1, "a")
         self.assertRaises(
-            exception.Unavailable, self.api.grant_upload, held, [artefact]
+            exception.Unavailable,
+            lambda: self.api.grant_upload(held, [artefact], target="glance"),
         )
+
+    def test_a_lost_image_id_gets_a_successor_and_is_asked_for_twice(
+        self,
+    ) -> None:
+        database.new_build()
+        held = self.claimed()
+        artefact = rpcapi.Artefact("qcow2", 1, 1, "a")
+
+        def granted(*lost: str) -> str:
+            grant = self.api.grant_upload(
+                held, [artefact], target="glance", lost=lost
+            )
+            [upload] = grant.uploads
+            return upload.image_id
+
+        first = granted()
+        second = granted(first)
+        self.assertNotEqual(first, second)
+        self.assertEqual(second, granted(first))
+        self.assertNotIn(granted(first, second), (first, second))
+        self.assertRaises(exception.BadRequest, granted, "a stranger's")
 
     def test_the_conductor_hears_itself(self) -> None:
         self.api.ping("conductor-1")

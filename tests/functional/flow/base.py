@@ -19,7 +19,7 @@ from oslo_log import log as oslo_log
 
 from dib_service import conf as conf_lib
 from dib_service import rpc
-from dib_service.builder import child, job, reporter
+from dib_service.builder import child, reporter, uploading
 from dib_service.builder import manager as builder_manager
 from dib_service.cmd import all_in_one
 from dib_service.conductor import manager as conductor_manager
@@ -53,7 +53,7 @@ class FlowTest(fixtures.TestWithFixtures, unittest.TestCase):
         for module, name, seconds in (
             (reporter, "SPACING_SECONDS", 0.05),
             (reporter, "LONGEST_PAUSE_SECONDS", 0.2),
-            (job, "FIRST_PAUSE_SECONDS", 0.05),
+            (uploading, "FIRST_PAUSE_SECONDS", 0.05),
             (child, "GRACE_SECONDS", 0.3),
             (builder_manager, "FENCE_TICK_SECONDS", 0.05),
         ):
@@ -79,6 +79,7 @@ class FlowTest(fixtures.TestWithFixtures, unittest.TestCase):
             poll_interval=0.2,
             heartbeat_interval=0.2,
             upload_pause=0.1,
+            upload_stuck=0.2,
             hide=[],
         )
         self.config.config(

@@ -17,7 +17,8 @@ class FakeGlance:
     """Images in memory; ``faults`` are taken one by one, first to last.
 
     A fault is ``(method, status)``: the next request of that method gets
-    that status. Status 0 hangs up in the middle, "hang" never answers.
+    that status. Status 0 hangs up in the middle, "hang" never answers; a PUT
+    that "dies" leaves its image saving, one that is "killed" leaves it so.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,8 @@ class FakeGlance:
         self.faults: deque[tuple[str, Any]] = deque()
         self.tokens: set[str] | None = None
         self.requests: list[tuple[str, str]] = []
-        self.corrupt = False
+        self.corruptions = 0
+        self._bodies: list[tuple[str, bytes]] = []
         self.hanging = threading.Event()
         self._released = threading.Event()
         self._server = http.server.ThreadingHTTPServer(
@@ -57,11 +59,19 @@ class FakeGlance:
         """How many requests of that method there were."""
         return sum(1 for asked, _ in self.requests if asked == method)
 
+    def bodies(self, method: str) -> list[bytes]:
+        """What came with the requests of that method; not with a PUT."""
+        return [body for asked, body in self._bodies if asked == method]
+
     def fault_for(self, method: str) -> Any:
         """The fault that is due, taken."""
         if self.faults and self.faults[0][0] == method:
             return self.faults.popleft()[1]
         return None
+
+    def keep(self, method: str, body: bytes) -> None:
+        """Remember a request that was taken."""
+        self._bodies.append((method, body))
 
     def hang(self) -> None:
         """Wait for the end of the test."""
@@ -85,9 +95,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.path.split("/")[3]
 
     def do_POST(self) -> None:
-        body = json.loads(self._body())
+        data = self._body()
         if self._misbehaves():
             return
+        self.glance.keep("POST", data)
+        body = json.loads(data)
         image_id = body["id"]
         if image_id in self.glance.images or image_id in self.glance.deleted:
             self._answer(409)
@@ -95,6 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.glance.images[image_id] = {
             **body,
             "status": "queued",
+            "protected": False,
             "size": None,
             "owner": STAGING,
         }
@@ -150,10 +163,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         image["status"] = "saving"
         data = self._body()
         length = int(self.headers["Content-Length"])
+        fault = glance.faults[0] if glance.faults else None
         if len(data) < length or self._misbehaves():
-            image["status"] = "queued"
+            left = {("PUT", "dies"): "saving", ("PUT", "killed"): "killed"}
+            image["status"] = left.get(fault, "queued")
             return
-        if glance.corrupt:
+        if glance.corruptions:
+            glance.corruptions -= 1
             data = b"?" + data[1:]
         glance.data[image["id"]] = data
         image.update(
@@ -179,7 +195,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return False
         if fault == "hang":
             glance.hang()
-        elif fault:
+        elif fault == "killed":
+            self._answer(500)
+        elif fault and fault != "dies":
             self._answer(fault)
         self.close_connection = True
         return True

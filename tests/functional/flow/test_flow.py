@@ -1,11 +1,13 @@
 """A build's way through conductor and builder, with trouble on it."""
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
 import time
 
+from dib_service.objects import history
 from dib_service.objects.build import Build
 from tests.functional.flow import base
 from tests.functional.flow.fake_glance import wait_until
@@ -18,6 +20,31 @@ class WayTest(base.FlowTest):
         self.assert_published_once(build)
         self.assert_nothing_left(images=1)
         self.assertEqual(["complete"], self.outcomes_of(build))
+
+    def test_a_partition_image_comes_with_what_starts_it(self):
+        build = self.wait_for(self.ask("partition"), "complete")
+        rows = history.publications(build.id)
+        self.assertEqual(
+            [
+                ("kernel", "vmlinuz", "published"),
+                ("ramdisk", "initramfs", "published"),
+                ("image", "qcow2", "published"),
+            ],
+            [(row.role, row.format, row.state) for row in rows],
+        )
+        for row in rows:
+            self.assertFalse(self.glance.images[row.image_id]["os_hidden"])
+        posts = [json.loads(body)["id"] for body in self.glance.bodies("POST")]
+        self.assertEqual([row.image_id for row in rows], posts)
+        self.assert_nothing_left(images=3)
+
+    def test_a_ramdisk_is_published_without_an_image(self):
+        build = self.wait_for(self.ask("ramdisk"), "complete")
+        self.assertEqual(
+            ["kernel", "ramdisk"],
+            [row.role for row in history.publications(build.id)],
+        )
+        self.assert_nothing_left(images=2)
 
     def test_log_and_events_arrive_in_full_and_once(self):
         build = self.wait_for(self.ask("floods"), "complete", seconds=60)
@@ -107,10 +134,25 @@ class TroubleTest(base.FlowTest):
         self.assert_published_once(build)
 
     def test_wrong_bytes_are_never_published(self):
-        self.glance.corrupt = True
+        self.glance.corruptions = 1000
         build = self.wait_for(self.ask(), "failed")
-        self.assertEqual("glance-wrong-bytes", build.fault["code"])
+        self.assertEqual("publication-failed", build.fault["code"])
+        fault = build.fault["targets"]["glance"]
+        self.assertEqual("glance-wrong-bytes", fault["code"])
         self.assert_nothing_left()
+
+    def test_a_glance_that_dies_of_an_upload_costs_an_id_and_no_build(self):
+        for fault in ("dies", "killed"):
+            with self.subTest(fault=fault):
+                before = len(self.glance.images)
+                self.glance.faults.append(("PUT", fault))
+                build = self.wait_for(self.ask(), "complete")
+                self.assertEqual(["complete"], self.outcomes_of(build))
+                self.assertEqual(
+                    1, self.log_of(build).count("hello from the fake engine")
+                )
+                self.assert_published_once(build)
+                self.assert_nothing_left(images=before + 1)
 
     def test_a_restarted_builder_builds_again(self):
         gate = self.gate("gate")

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from dib_service import exception
-from dib_service.builder import job
+from dib_service.builder import job, uploading
 from dib_service.conductor import rpcapi
 
 FAKE_ENGINE = pathlib.Path(__file__).parents[2] / "functional/flow/fake-engine"
@@ -36,7 +36,12 @@ class FakeConductor(rpcapi.ConductorAPI):
         self.known: set[str] = set()
         self.described: list[Mapping[str, Any]] = []
         self.faults: list[tuple[Mapping[str, Any], bool]] = []
-        self.done = 0
+        self.done_with = 0
+        self.uploads: list[str] = []
+        self.given_up: dict[str, Mapping[str, Any]] = {}
+        self.lost: Sequence[str] = ()
+        self.endpoints: dict[str, str] = {}
+        self.kinds_of_targets: dict[str, str] = {}
         self.artefacts: Sequence[rpcapi.Artefact] = ()
         self.endpoint = ""
         self.tokens = 0
@@ -115,20 +120,24 @@ class FakeConductor(rpcapi.ConductorAPI):
             assert self.chunks.setdefault(key, data) == data
             self._called("append_log")
 
-    def grant_upload(self, lease, artefacts):
+    def grant_upload(self, lease, artefacts, *, target, lost=()):
         with self.lock:
             self._called("grant_upload")
             self.artefacts = artefacts
+            self.lost = lost
             self.tokens += 1
+            number = f"-{len(lost) + 1}" if lost else ""
             return rpcapi.UploadGrant(
                 token=f"token-{self.tokens}",
-                endpoint=self.endpoint,
+                endpoint=self.endpoints.get(target, self.endpoint),
+                kind=self.kinds_of_targets.get(target, "glance"),
                 expires_at=time.time() + 300,
                 uploads=tuple(
                     rpcapi.Upload(
                         format=artefact.format,
-                        target="glance",
-                        image_id=f"{lease.build_id}-{artefact.format}",
+                        target=target,
+                        image_id=f"{lease.build_id}-{artefact.format}"
+                        + number,
                         role=artefact.role,
                         name="an image",
                         disk_format=artefact.format,
@@ -140,15 +149,25 @@ class FakeConductor(rpcapi.ConductorAPI):
                 ),
             )
 
-    def revoke_upload(self, token):
+    def revoke_upload(self, token, *, target):
         with self.lock:
             self._called("revoke_upload")
             self.revoked.append(token)
 
-    def uploaded(self, lease):
+    def uploaded(self, lease, *, target):
         with self.lock:
             self._called("uploaded")
-            self.done += 1
+            self.uploads.append(target)
+
+    def gave_up(self, lease, *, target, fault):
+        with self.lock:
+            self._called("gave_up")
+            self.given_up[target] = fault
+
+    def done(self, lease):
+        with self.lock:
+            self._called("done")
+            self.done_with += 1
 
     def fail(self, lease, fault, *, retry):
         with self.lock:
@@ -173,8 +192,7 @@ def host(state: pathlib.Path, **changes: Any) -> job.Host:
         "element_path": (),
         "hidden": (str(state),),
         "build_seconds": 60.0,
-        "upload_seconds": 60.0,
-        "upload_pause": 0.02,
+        "patience": patience(),
         "cafile": None,
         **changes,
     }
@@ -182,6 +200,12 @@ def host(state: pathlib.Path, **changes: Any) -> job.Host:
     made.builds.mkdir(parents=True, exist_ok=True)
     made.cache.mkdir(exist_ok=True)
     return made
+
+
+def patience(**changes: float) -> uploading.Patience:
+    """That of a builder whose seconds are hundredths."""
+    settings = {"seconds": 60.0, "pause": 0.02, "stuck": 0.1, **changes}
+    return uploading.Patience(**settings)
 
 
 def claim(

@@ -1,5 +1,8 @@
 """One build on a host: what is done, what is said, what is left."""
 
+import dataclasses
+import hashlib
+import json
 import pathlib
 import tempfile
 import threading
@@ -10,7 +13,7 @@ from unittest import mock
 import oslo_messaging
 
 from dib_service import exception
-from dib_service.builder import child, job, reporter
+from dib_service.builder import child, job, reporter, uploading
 from tests.functional.flow import fake_glance
 from tests.functional.flow.fake_glance import wait_until
 from tests.unit.builder import fakes
@@ -27,16 +30,17 @@ class JobTest(unittest.TestCase):
         for module, name, seconds in (
             (reporter, "SPACING_SECONDS", 0.02),
             (reporter, "FIRST_PAUSE_SECONDS", 0.01),
-            (job, "FIRST_PAUSE_SECONDS", 0.01),
+            (uploading, "FIRST_PAUSE_SECONDS", 0.01),
             (job, "LAST_WORDS_SECONDS", 0.2),
             (child, "GRACE_SECONDS", 0.2),
         ):
             patch = mock.patch.object(module, name, seconds)
             self.enterContext(patch)
 
-    def job(self, host=None, **environment):
+    def job(self, host=None, targets=("glance",), **environment):
+        claim = fakes.claim(**environment)
         return job.Job(
-            fakes.claim(**environment),
+            dataclasses.replace(claim, targets=targets),
             host=fakes.host(self.state, **(host or {})),
             conductor=self.conductor,
         )
@@ -61,16 +65,23 @@ class JobTest(unittest.TestCase):
         self.assertEqual([], list((self.state / "builds").iterdir()))
 
     def fault(self):
-        self.assertEqual(0, self.conductor.done)
+        self.assertEqual(0, self.conductor.done_with)
         ((fault, retry),) = self.conductor.faults
         return fault, retry
+
+    def given_up(self):
+        """The fault of the one target that there is."""
+        self.assertEqual([], self.conductor.faults)
+        self.assertEqual(1, self.conductor.done_with)
+        (fault,) = self.conductor.given_up.values()
+        return fault
 
     # The good end.
 
     def test_a_build_goes_all_its_way(self):
         self.run_one()
         self.assertEqual([], self.conductor.faults)
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         self.assertEqual(
             ["building", "verifying", "publishing"], self.conductor.states
         )
@@ -204,13 +215,13 @@ class JobTest(unittest.TestCase):
 
     def test_what_is_no_event_stands_in_the_log(self):
         self.run_one("babbles")
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         self.assertIn("this is not JSON\n", self.conductor.log)
         self.assertIn("yyyy", self.conductor.log)
 
     def test_a_flood_arrives_in_full_and_once(self):
         self.run_one("floods")
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         numbers = [
             int(line[:6])
             for line in self.conductor.log.splitlines()
@@ -237,7 +248,7 @@ class JobTest(unittest.TestCase):
         self.assertEqual(
             1, self.conductor.log.count("hello from the fake engine")
         )
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
 
     def test_a_build_that_another_has_is_let_go(self):
         self.conductor.trouble["report"].append(exception.StaleClaim("gone"))
@@ -287,7 +298,9 @@ class JobTest(unittest.TestCase):
 
     def test_cancel_while_waiting_for_glance(self):
         self.glance.faults.extend([("POST", 503)] * 1000)
-        made, thread = self.start(host={"upload_pause": 100.0})
+        made, thread = self.start(
+            host={"patience": fakes.patience(pause=100.0)}
+        )
         wait_until(lambda: self.glance.asked("POST") > 3)
         self.assert_cancelled(made, thread)
 
@@ -313,7 +326,7 @@ class JobTest(unittest.TestCase):
             [("PUT", 0), ("POST", 503), ("GET", 500), ("PUT", 503)]
         )
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         self.assertEqual(
             1, self.conductor.log.count("hello from the fake engine")
         )
@@ -324,7 +337,7 @@ class JobTest(unittest.TestCase):
     def test_a_token_that_ran_out_is_renewed(self):
         self.glance.tokens = {"token-3"}
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         self.assertEqual(3, self.conductor.tokens)
         self.assertEqual(
             ["token-1", "token-2", "token-3"], self.conductor.revoked
@@ -333,13 +346,12 @@ class JobTest(unittest.TestCase):
     def test_a_token_that_is_not_taken_back_is_no_fault(self):
         self.conductor.trouble["revoke_upload"].append(fakes.away())
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
 
     def test_a_quota_is_waited_for_and_then_named(self):
         self.glance.faults.extend([("PUT", 413)] * 1000)
-        self.run_one(host={"upload_seconds": 0.3})
-        fault, retry = self.fault()
-        self.assertFalse(retry)
+        self.run_one(host={"patience": fakes.patience(seconds=0.3)})
+        fault = self.given_up()
         self.assertIn("413", fault["message"])
         self.assertIn("again in", self.conductor.log)
 
@@ -348,8 +360,8 @@ class JobTest(unittest.TestCase):
             oslo_messaging.RemoteError("DBError", "hunter2", ["hunter2"])
         )
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
-        self.assertIn("upload: the conductor does not", self.conductor.log)
+        self.assertEqual(1, self.conductor.done_with)
+        self.assertIn("glance: the conductor does not", self.conductor.log)
         self.assertNotIn("hunter2", self.conductor.log)
 
     def test_what_the_builder_stumbles_over_neither(self):
@@ -362,34 +374,114 @@ class JobTest(unittest.TestCase):
     def test_a_refusal_is_not_repeated(self):
         self.glance.faults.extend([("POST", 400)] * 2)
         self.run_one()
-        fault, retry = self.fault()
-        self.assertEqual("glance-refused", fault["code"])
-        self.assertFalse(retry)
+        self.assertEqual("glance-refused", self.given_up()["code"])
         self.assertEqual(1, self.glance.asked("POST"))
 
-    def test_wrong_bytes_in_glance_end_the_build(self):
-        self.glance.corrupt = True
+    def test_wrong_bytes_are_sent_again_under_another_id(self):
+        self.glance.corruptions = 2
         self.run_one()
-        fault, retry = self.fault()
-        self.assertEqual("glance-wrong-bytes", fault["code"])
-        self.assertFalse(retry)
+        self.assertEqual({}, self.conductor.given_up)
+        self.assertEqual(
+            ["build-1-qcow2", "build-1-qcow2-2"], self.conductor.lost
+        )
+        (artefact,) = self.conductor.artefacts
+        image = self.glance.images["build-1-qcow2-3"]
+        self.assertEqual(artefact.sha512, image["os_hash_value"])
+        self.assertIn("has other bytes than were sent", self.conductor.log)
+
+    def test_a_glance_that_always_loses_them_is_given_up(self):
+        self.glance.corruptions = 100
+        self.run_one()
+        self.assertEqual("glance-wrong-bytes", self.given_up()["code"])
+        self.assertEqual(5, self.glance.asked("PUT"))
 
     def test_an_image_that_is_there_already_is_taken(self):
         self.run_one()
         self.conductor = fakes.FakeConductor()
         self.conductor.endpoint = self.glance.endpoint
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)
         self.assertEqual(1, self.glance.asked("PUT"))
 
-    def test_an_image_that_was_deleted_cannot_come_back(self):
+    def test_an_image_that_was_deleted_gets_another_id(self):
         self.glance.deleted.add("build-1-qcow2")
         self.run_one()
+        self.assertEqual(["build-1-qcow2"], self.conductor.lost)
+        self.assertEqual({"build-1-qcow2-2"}, set(self.glance.images))
+        self.assertEqual(1, self.conductor.done_with)
+
+    def test_an_image_that_was_killed_gets_another_id(self):
+        self.glance.faults.append(("PUT", "killed"))
+        self.run_one()
+        self.assertEqual(["build-1-qcow2"], self.conductor.lost)
+        self.assertEqual(
+            "active", self.glance.images["build-1-qcow2-2"]["status"]
+        )
+
+    def test_an_image_that_hangs_in_saving_gets_another_id(self):
+        self.glance.faults.append(("PUT", "dies"))
+        self.run_one()
+        self.assertEqual(["build-1-qcow2"], self.conductor.lost)
+        self.assertEqual(
+            "saving", self.glance.images["build-1-qcow2"]["status"]
+        )
+        self.assertEqual(
+            "active", self.glance.images["build-1-qcow2-2"]["status"]
+        )
+        self.assertEqual(
+            1, self.conductor.log.count("hello from the fake engine")
+        )
+
+    # Several targets.
+
+    def test_a_dead_target_holds_up_no_other(self):
+        self.conductor.endpoints["west"] = "http://127.0.0.1:1"
+        job = self.job(
+            host={"patience": fakes.patience(seconds=0.3)},
+            targets=("west", "glance"),
+        )
+        job.run()
+        self.assertEqual(["glance"], self.conductor.uploads)
+        self.assertEqual("upload", self.conductor.given_up["west"]["code"])
+        self.assertEqual([], self.conductor.faults)
+        self.assertEqual(1, self.conductor.done_with)
+        self.assertIn("*** FAILED: upload to west: ", self.conductor.log)
+
+    def test_what_has_changed_on_disk_ends_all_of_them(self):
+        self.conductor.endpoints["west"] = "http://127.0.0.1:1"
+        real = self.conductor.grant_upload
+
+        def spoilt(*args, **kwargs):
+            for path in self.state.glob("builds/*/output/image.qcow2"):
+                path.write_bytes(b"x" * path.stat().st_size)
+            return real(*args, **kwargs)
+
+        self.conductor.grant_upload = spoilt
+        self.job(targets=("west", "glance")).run()
         fault, retry = self.fault()
-        self.assertEqual("glance-image-lost", fault["code"])
-        self.assertFalse(retry)
+        self.assertEqual("artefact-changed", fault["code"])
+        self.assertTrue(retry)
+        self.assertEqual([], self.conductor.uploads)
+
+    def test_a_directory_is_a_target(self):
+        folder = self.state / "target" / "staging"
+        folder.mkdir(parents=True)
+        self.conductor.endpoints["web"] = str(folder)
+        self.conductor.kinds_of_targets["web"] = "directory"
+        self.job(targets=("web",)).run()
+        self.assertEqual(["web"], self.conductor.uploads)
+        (place,) = folder.iterdir()
+        (artefact,) = self.conductor.artefacts
+        metadata = json.loads((place / "image.json").read_text())
+        self.assertEqual(artefact.sha512, metadata["os_hash_value"])
+        self.assertEqual(
+            artefact.sha512,
+            hashlib.sha512(
+                (place / metadata["file"]).read_bytes()
+            ).hexdigest(),
+        )
 
     def test_no_right_to_upload_is_asked_for_again(self):
         self.conductor.trouble["grant_upload"].extend([fakes.away()] * 3)
         self.run_one()
-        self.assertEqual(1, self.conductor.done)
+        self.assertEqual(1, self.conductor.done_with)

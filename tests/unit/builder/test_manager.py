@@ -150,7 +150,7 @@ class ManagerTest(unittest.TestCase):
         self.queue()
         self.queue()
         self.start()
-        wait_until(lambda: self.conductor.done == 2)
+        wait_until(lambda: self.conductor.done_with == 2)
 
     def test_no_more_builds_than_slots(self):
         self.configure(slots=2)
@@ -161,21 +161,21 @@ class ManagerTest(unittest.TestCase):
         wait_until(lambda: len(self.at_work()) == 2)
         self.assertEqual(1, len(self.conductor.queue))
         gate.touch()
-        wait_until(lambda: self.conductor.done == 3)
+        wait_until(lambda: self.conductor.done_with == 3)
 
     def test_a_ring_is_a_claim(self):
         builder = self.start()
         wait_until(lambda: self.conductor.called("claim") == 1)
         self.queue()
         builder.wake()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
 
     def test_a_lost_answer_is_asked_for_again(self):
         self.configure(poll_interval=0.02)
         self.conductor.trouble["claim"].extend([fakes.away()] * 3)
         self.queue()
         self.start()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
         with_build = [
             claim_id
             for claim_id, claim in self.conductor.answers.items()
@@ -190,7 +190,7 @@ class ManagerTest(unittest.TestCase):
         )
         self.queue()
         self.start()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
 
     def test_a_forgotten_builder_registers_again(self):
         self.configure(poll_interval=0.02)
@@ -318,7 +318,7 @@ class ManagerTest(unittest.TestCase):
         self.queue()
         self.conductor.answers.clear()
         self.conductor.trouble["claim"].clear()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
 
     def test_a_build_without_a_thread_has_no_slot(self):
         self.configure(poll_interval=0.02)
@@ -336,7 +336,7 @@ class ManagerTest(unittest.TestCase):
             mock.patch.object(manager.BuilderService, "_thread", start)
         )
         self.start()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
 
     def test_two_builders_do_not_share_a_state_path(self):
         self.start()
@@ -364,7 +364,7 @@ class ManagerTest(unittest.TestCase):
         self.options(["--config-file", str(secret)], default_config_files=[])
         self.queue("tells")
         self.start()
-        wait_until(lambda: self.conductor.done == 1)
+        wait_until(lambda: self.conductor.done_with == 1)
         for path in (secret, self.state, "/etc/dib-service"):
             self.assertIn(os.fspath(path), self.conductor.log)
         self.assertNotIn("lease-secret", self.conductor.log)

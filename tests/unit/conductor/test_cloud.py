@@ -10,7 +10,7 @@ import requests_mock
 import testtools
 
 from dib_service.conductor import cloud
-from dib_service.conf import glance
+from dib_service.conf import glance, publish
 
 KEYSTONE = "http://keystone.test/identity"
 
@@ -40,6 +40,7 @@ class CloudTest(testtools.TestCase):
         )
         options = cfg.ConfigOpts()
         glance.register_opts(options)
+        publish.register_opts(options)
         for name, value in (
             ("auth_type", "password"),
             ("auth_section", None),
@@ -60,13 +61,14 @@ class CloudTest(testtools.TestCase):
             options.set_override(name, value, group=glance.UPLOAD_GROUP)
         self.options = options
         self.cloud = cloud.Cloud(options)
+        self.target = self.cloud.target("glance")
 
     def test_a_right_is_given_back_by_itself(self) -> None:
         gone = self.mock.delete(f"{KEYSTONE}/v3/auth/tokens", status_code=204)
-        right = self.cloud.upload_right()
+        right = self.target.right()
         self.assertEqual("http://glance.test", right.endpoint)
         asked = self.mock.call_count
-        self.cloud.revoke(right.token)
+        self.target.revoke(right.token)
         self.assertEqual(asked + 1, self.mock.call_count)
         for header in ("X-Auth-Token", "X-Subject-Token"):
             self.assertEqual("hunter2", gone.last_request.headers[header])
@@ -81,6 +83,6 @@ class CloudTest(testtools.TestCase):
 
     def test_a_keystone_that_is_down_is_no_fault(self) -> None:
         self.mock.delete(f"{KEYSTONE}/v3/auth/tokens", status_code=503)
-        self.cloud.revoke("hunter2")
+        self.target.revoke("hunter2")
         self.assertIn("stays until its end", self.log.output)
         self.assertNotIn("hunter2", self.log.output)

@@ -9,7 +9,7 @@ import testtools
 from dib_service import exception
 from dib_service.conductor import publisher, sweeper
 from dib_service.db import api as db
-from dib_service.objects import history, lease, release
+from dib_service.objects import history, lease, release, staging
 from dib_service.objects.build import Build
 from tests import database, fake_glance
 
@@ -29,7 +29,7 @@ class PublisherTest(testtools.TestCase):
         self.config = self.useFixture(database.Database()).config
         self.log = self.useFixture(fixtures.FakeLogger())
         self.fake = self.useFixture(fake_glance.FakeGlance())
-        self.glance = self.fake.client()
+        self.glance = self.fake.target()
         self.builder, self.secret = database.new_builder()
         self.build = database.new_build(
             visibility="shared", formats=["qcow2", "raw"]
@@ -39,7 +39,7 @@ class PublisherTest(testtools.TestCase):
         )
 
     def grant(self, sha512: str = SHA512) -> list[str]:
-        build = release.grant(
+        build = staging.grant(
             self.proof,
             [
                 history.Artefact(
@@ -51,21 +51,32 @@ class PublisherTest(testtools.TestCase):
                 )
                 for format_ in ("qcow2", "raw")
             ],
-            target=publisher.TARGET,
+            target="glance",
         )
-        return [staged.image_id for staged in release.images(build)]
+        return [staged.image_id for staged in release.images(build, "glance")]
 
     def upload(self, sha512: str = SHA512) -> list[str]:
         image_ids = self.grant(sha512)
         for image_id in image_ids:
             self.fake.upload(image_id, BYTES)
-        release.uploaded(self.proof)
+        self.all_uploaded()
         return image_ids
+
+    def all_uploaded(self) -> None:
+        staging.uploaded(self.proof, "glance")
+        staging.done(self.proof)
 
     def publish(self) -> None:
         """Another conductor, after the lock of the last one."""
-        database.change_build(self.build, not_before=0)
+        database.change_publications(self.build, not_before=0)
         publisher.publish_due(self.glance)
+
+    def fault(self, target: str = "glance") -> dict[str, str]:
+        """Why nothing is published there."""
+        targets: dict[str, dict[str, str]] = (self.now().fault or {})[
+            "targets"
+        ]
+        return targets[target]
 
     def now(self) -> Build:
         return Build.get(self.build.id)
@@ -91,7 +102,7 @@ class PublisherTest(testtools.TestCase):
         self.assertEqual({}, self.fake.images)
 
     def sweep(self) -> None:
-        sweeper.sweep(self.glance, "staging")
+        sweeper.sweep(self.glance)
 
     def test_what_is_uploaded_is_published(self) -> None:
         self.upload()
@@ -107,9 +118,9 @@ class PublisherTest(testtools.TestCase):
 
     def test_while_one_publishes_the_others_keep_off(self) -> None:
         self.upload()
-        self.assertIsNotNone(release.lock(self.build.id))
-        self.assertIsNone(release.lock(self.build.id))
-        self.assertEqual([], release.due(10))
+        self.assertIsNotNone(release.lock(self.build.id, "glance"))
+        self.assertIsNone(release.lock(self.build.id, "glance"))
+        self.assertEqual([], release.due("glance", 10))
 
     def test_any_conductor_goes_on_where_one_was_killed(self) -> None:
         # Before and after each step: of the second kind, the last is a
@@ -130,29 +141,34 @@ class PublisherTest(testtools.TestCase):
 
     def test_killed_between_two_images(self) -> None:
         self.upload()
-        real = release.mark
+        real = self.glance.show
         with (
-            mock.patch.object(release, "mark", killed_after(real)),
+            mock.patch.object(self.glance, "show", killed_after(real)),
             testtools.ExpectedException(Killed),
         ):
             self.publish()
-        self.assertEqual(1, len(self.fake.patches))
+        # Both are theirs, and one can be seen.
+        self.assertEqual(3, len(self.fake.patches))
         self.publish()
         self.assert_published_once()
-        self.assertEqual(2, len(self.fake.patches))
+        self.assertEqual(4, len(self.fake.patches))
 
     def test_killed_when_glance_has_changed_and_nobody_heard(self) -> None:
         self.upload()
-        real = self.glance.release
-        with (
-            mock.patch.object(self.glance, "release", killed_after(real)),
-            testtools.ExpectedException(Killed),
-        ):
-            self.publish()
-        self.publish()
-        self.assert_published_once()
-        # Seen to be done, and not done again.
-        self.assertEqual(2, len(self.fake.patches))
+        for step in ("give", "show"):
+            with self.subTest(step=step):
+                self.setUp_again()
+                self.upload()
+                real = getattr(self.glance, step)
+                with (
+                    mock.patch.object(self.glance, step, killed_after(real)),
+                    testtools.ExpectedException(Killed),
+                ):
+                    self.publish()
+                self.publish()
+                self.assert_published_once()
+                # Seen to be done, and not done again.
+                self.assertEqual(4, len(self.fake.patches))
 
     def test_a_glance_that_is_down_is_asked_again(self) -> None:
         for method in ("GET", "PATCH"):
@@ -165,7 +181,7 @@ class PublisherTest(testtools.TestCase):
                     self.publish()
                     self.assertEqual("publishing", self.now().state)
                     with mock.patch.object(db, "now", lambda at=asked: at):
-                        self.assertEqual([], release.due(10))
+                        self.assertEqual([], release.due("glance", 10))
                     self.publish()
                     self.assert_published_once()
 
@@ -175,12 +191,12 @@ class PublisherTest(testtools.TestCase):
         build = self.now()
         self.assertEqual(
             [1.0, 2.0, 4.0, 5.0, 5.0],
-            [release.postpone(build) for _ in range(5)],
+            [release.postpone(build, "glance") for _ in range(5)],
         )
 
     def test_a_pause_after_the_decision_too(self) -> None:
         self.upload()
-        release.decide(self.now())
+        release.decide(self.now(), "glance")
         self.fake.faults = [("PATCH", 503)]
         self.publish()
         self.assertTrue(self.now().release_decided)
@@ -192,7 +208,8 @@ class PublisherTest(testtools.TestCase):
         self.publish()
         build = self.now()
         self.assertEqual("failed", build.state)
-        fault = build.fault or {}
+        self.assertEqual("publication-failed", (build.fault or {})["code"])
+        fault = self.fault()
         self.assertEqual("image-differs", fault["code"])
         self.assertIn(SHA512, fault["message"])
         self.assertIn("0" * 128, fault["message"])
@@ -223,12 +240,12 @@ class PublisherTest(testtools.TestCase):
     def test_an_image_that_is_gone_is_refused(self) -> None:
         del self.fake.images[self.upload()[0]]
         self.publish()
-        self.assertEqual("staged-image-lost", (self.now().fault or {})["code"])
+        self.assertEqual("staged-image-lost", self.fault()["code"])
         self.assert_nothing_is_left()
 
     def test_an_image_that_its_owner_deleted_is_not_waited_for(self) -> None:
         image_ids = self.upload()
-        release.decide(self.now())
+        release.decide(self.now(), "glance")
         del self.fake.images[image_ids[0]]
         self.publish()
         self.assertEqual("complete", self.now().state)
@@ -239,7 +256,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_a_glance_that_does_not_agree_is_asked_again(self) -> None:
         self.upload()
-        with mock.patch.object(self.glance, "release"):
+        with mock.patch.object(self.glance, "show"):
             self.publish()
         self.assertEqual("publishing", self.now().state)
         self.publish()
@@ -271,7 +288,7 @@ class PublisherTest(testtools.TestCase):
             publisher.publish(self.build.id, self.glance)
         self.assertEqual("cancelled", self.now().state)
         self.assertIsNone(self.now().fault)
-        self.assertIn("cancelled before its release", self.log.output)
+        self.assertIn("no longer publishing", self.log.output)
         self.assert_nothing_is_left()
 
     def test_a_cancel_while_glance_is_down_is_no_error(self) -> None:
@@ -290,7 +307,7 @@ class PublisherTest(testtools.TestCase):
 
     def test_after_the_decision_a_cancel_loses(self) -> None:
         self.upload()
-        release.decide(self.now())
+        release.decide(self.now(), "glance")
         self.assertRaises(exception.Conflict, self.build.request_cancel)
         self.publish()
         self.assert_published_once()
@@ -299,7 +316,7 @@ class PublisherTest(testtools.TestCase):
         for image_id in self.grant():
             self.fake.upload(image_id, BYTES)
         self.build.request_cancel()
-        release.uploaded(self.proof)
+        self.all_uploaded()
         self.assertEqual("cancelled", self.now().state)
         self.assert_nothing_is_left()
 
@@ -310,18 +327,23 @@ class PublisherTest(testtools.TestCase):
         lease.end_expired()
         self.assertRaises(
             exception.StaleClaim,
-            release.uploaded,
+            staging.uploaded,
             lease.Proof(self.build.id, self.proof.epoch + 1, "guess"),
+            "glance",
         )
-        self.assertRaises(exception.StaleClaim, release.uploaded, self.proof)
+        self.assertRaises(
+            exception.StaleClaim, staging.uploaded, self.proof, "glance"
+        )
         self.assertEqual("queued", self.now().state)
         self.assert_nothing_is_left()
 
     def test_what_is_decided_is_not_taken_back(self) -> None:
         self.upload()
-        release.decide(self.now())
+        release.decide(self.now(), "glance")
         self.assertRaises(
-            exception.StateConflict, release.refuse, self.now(), {"code": "x"}
+            exception.StateConflict,
+            release.refuse,
+            *(self.now(), "glance", {"code": "x"}),
         )
         database.change_build(self.build, lease_expires_at=None)
         self.assertEqual(0, lease.end_expired())
@@ -330,7 +352,10 @@ class PublisherTest(testtools.TestCase):
         self.assertEqual(self.grant(), self.grant())
 
     def test_nothing_is_uploaded_without_a_grant(self) -> None:
-        self.assertRaises(exception.BadRequest, release.uploaded, self.proof)
+        self.assertRaises(
+            exception.BadRequest, staging.uploaded, self.proof, "glance"
+        )
+        self.assertRaises(exception.BadRequest, staging.done, self.proof)
 
     def setUp_again(self) -> None:
         """A build like the first, with all else as it is."""

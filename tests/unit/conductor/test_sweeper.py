@@ -5,7 +5,7 @@ import testtools
 
 from dib_service.conductor import sweeper
 from dib_service.db import api as db
-from dib_service.objects import history, lease, release
+from dib_service.objects import history, lease, release, staging
 from dib_service.objects.build import Build
 from tests import database, fake_glance
 
@@ -26,31 +26,35 @@ class SweeperTest(testtools.TestCase):
         self.image_id = self.grant(self.proof)
 
     def grant(self, proof: lease.Proof) -> str:
-        build = release.grant(
+        build = staging.grant(
             proof,
             [history.Artefact(proof.epoch, "raw", 1, 1, "a" * 128)],
             target="glance",
         )
-        [staged] = release.images(build)
+        [staged] = release.images(build, "glance")
         return staged.image_id
 
-    def sweep(self, staging: str | None = "staging") -> set[str]:
+    def uploaded(self) -> None:
+        staging.uploaded(self.proof, "glance")
+        staging.done(self.proof)
+
+    def sweep(self, project: str | None = "staging") -> set[str]:
         """The images that are left."""
-        sweeper.sweep(self.fake.client(), staging)
+        sweeper.sweep(self.fake.target(staging_project=project))
         return set(self.fake.images)
 
     def test_a_live_upload_stays(self) -> None:
         self.fake.upload(self.image_id, b"x")
         self.assertEqual({self.image_id}, self.sweep())
-        release.uploaded(self.proof)
+        self.uploaded()
         self.assertEqual({self.image_id}, self.sweep())
 
     def test_a_failed_builds_image_goes(self) -> None:
-        for staging in ("staging", None):
+        for project in ("staging", None):
             self.fake.upload(self.image_id, b"x")
             lease.fail(self.proof, FAULT, retry=False)
-            self.assertEqual(set(), self.sweep(staging))
-            self.assertEqual([], release.abandoned(10))
+            self.assertEqual(set(), self.sweep(project))
+            self.assertEqual([], staging.abandoned("glance", 10))
             self.proof = database.claimed(database.new_build(), self.by)
             self.image_id = self.grant(self.proof)
 
@@ -73,11 +77,11 @@ class SweeperTest(testtools.TestCase):
     def test_nobody_waits_for_it_for_ever(self) -> None:
         lease.fail(self.proof, FAULT, retry=False)
         self.sweep(None)
-        self.assertEqual(1, len(release.abandoned(10)))
+        self.assertEqual(1, len(staging.abandoned("glance", 10)))
         with db.writer() as connection:
             connection.exec_driver_sql("UPDATE publications SET updated_at=1")
         self.sweep(None)
-        self.assertEqual([], release.abandoned(10))
+        self.assertEqual([], staging.abandoned("glance", 10))
 
     def test_a_deleted_builds_image_goes_with_its_row(self) -> None:
         self.fake.upload(self.image_id, b"x")
@@ -93,11 +97,10 @@ class SweeperTest(testtools.TestCase):
             )
 
     def test_a_forgotten_builds_image_is_not_another_s_to_lose(self) -> None:
-        release.uploaded(self.proof)
+        self.uploaded()
         build = Build.get(self.build.id)
-        release.decide(build)
-        release.mark(self.image_id, "published")
-        release.finish(build)
+        release.decide(build, "glance")
+        release.finish(build, "glance")
         self.fake.upload(self.image_id, b"x", owner=build.project_id)
         build.delete()
         again = Build.create(
@@ -131,7 +134,7 @@ class SweeperTest(testtools.TestCase):
         self.fake.upload(self.image_id, b"x", owner="project-1")
         lease.fail(self.proof, FAULT, retry=False)
         self.assertEqual({self.image_id}, self.sweep())
-        self.assertEqual([], release.abandoned(10))
+        self.assertEqual([], staging.abandoned("glance", 10))
 
     def test_what_no_row_knows_goes_from_staging_only(self) -> None:
         for number in range(5):

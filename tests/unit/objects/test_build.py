@@ -118,11 +118,11 @@ class BuildTest(testtools.TestCase):
                 )
         self.assertEqual("queued", Build.get(build.id).state)
 
-    def test_after_the_decision_there_is_only_complete(self) -> None:
+    def test_after_the_decision_there_is_no_way_back(self) -> None:
         build = database.new_build()
         database.change_build(build, state="publishing", release_decided=True)
         with db.writer() as connection:
-            for after in ("failed", "cancelled", "queued"):
+            for after in ("cancelled", "queued", "building"):
                 self.assertRaises(
                     exception.StateConflict,
                     builds.move,
