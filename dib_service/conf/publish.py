@@ -27,6 +27,9 @@ OPTS = (
     ),
 )
 
+# What a further target is called in the sample configuration.
+EXAMPLE = "west"
+
 # Of each further target.
 TARGET_OPTS = (
     cfg.StrOpt(
@@ -102,4 +105,4 @@ def options_of(conf: cfg.ConfigOpts, name: str) -> cfg.ConfigOpts.GroupAttr:
 
 def list_opts() -> Sequence[tuple[str, Sequence[cfg.Opt]]]:
     """The options by group, for the generator."""
-    return [(GROUP, OPTS), (f"{GROUP}:NAME", TARGET_OPTS)]
+    return [(GROUP, OPTS), (f"{GROUP}:{EXAMPLE}", TARGET_OPTS)]

@@ -256,10 +256,13 @@ def _give_up_lost(
         for each in known
         if each.image_id in lost and each.state == "staged"
     ]
-    ids = {each.image_id for each in going}
-    if any(each.role != "image" for each in going):
-        # Images may have been made there that name what was lost.
-        ids |= {each.image_id for each in known if each.role == "image"}
+    # Others may have been made there already that name what was lost: what
+    # comes later in the order.
+    order = publication.ROLES.index
+    first = min((order(each.role) for each in going), default=order("image"))
+    ids = {each.image_id for each in going} | {
+        each.image_id for each in known if order(each.role) > first
+    }
     publication.change(
         connection, PUBLICATIONS.c.image_id.in_(ids), ["staged"], "lost"
     )

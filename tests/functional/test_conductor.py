@@ -19,7 +19,7 @@ BYTES = b"an image"
 MANIFEST = {
     "kind": "manifest",
     "time": 1.0,
-    "manifest": {"layout": "whole-disk", "os_release": {"ID": "debian"}},
+    "manifest": {"layout": "whole-disk", "image": {"os_distro": "debian"}},
 }
 
 

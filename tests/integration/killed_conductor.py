@@ -2,7 +2,7 @@
 
     killed_conductor.py POINT --config-file FILE
 
-POINT: checked, decided, patched or handed-over. SIGKILL comes right after
+POINT: checked, decided, given, shown or handed-over. SIGKILL comes right after
 the step of that name, as it may from the kernel.
 """
 
@@ -13,12 +13,13 @@ from typing import Any
 
 from dib_service.cmd import conductor
 from dib_service.conductor import publisher
-from dib_service.publish import images
+from dib_service.publish import glance
 
 STEPS = {
     "checked": (publisher, "check"),
     "decided": (publisher, "decide"),
-    "patched": (images.Images, "release"),
+    "given": (glance.Glance, "give"),
+    "shown": (glance.Glance, "show"),
     "handed-over": (publisher, "hand_over"),
 }
 

@@ -150,7 +150,7 @@ class GlanceDownTest(service_case.ServiceCase):
         self.cloud.glance.stop()
         try:
             build_id = self.create(**TINY)
-            self.wait_for_log(build_id, "==> upload: ")
+            self.wait_for_log(build_id, "==> upload to glance: ")
         finally:
             self.cloud.glance.start()
         self.assert_complete(build_id)
@@ -163,8 +163,12 @@ class GlanceDownTest(service_case.ServiceCase):
         finally:
             self.cloud.glance.start()
         self.assertEqual("failed", build["state"])
-        self.assertEqual("upload", build["fault"]["code"])
+        self.assertEqual("publication-failed", build["fault"]["code"])
         self.assertEqual("operator", build["fault"]["turn"])
+        self.assertEqual("upload", build["fault"]["targets"]["glance"]["code"])
+        (publication,) = build["publications"]
+        self.assertEqual("failed", publication["state"])
+        self.assertEqual("upload", publication["fault"]["code"])
         self.assert_nothing_left()
 
 

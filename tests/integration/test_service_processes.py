@@ -83,8 +83,16 @@ class ProcessesTest(service_case.ServiceCase):
         self.assertEqual(409, answer.status_code, answer.text)
         self.assert_goes_on(build_id)
 
-    def test_a_conductor_killed_when_the_image_is_patched(self) -> None:
-        build_id, image_id = self.kill_conductor_at("patched")
+    def test_a_conductor_killed_when_the_image_is_given(self) -> None:
+        build_id, image_id = self.kill_conductor_at("given")
+        with self.connect() as demo:
+            image = demo.image.get_image(image_id)
+            self.assertTrue(image.is_hidden)
+        self.assertEqual("publishing", self.show(build_id)["state"])
+        self.assert_goes_on(build_id)
+
+    def test_a_conductor_killed_when_the_image_is_shown(self) -> None:
+        build_id, image_id = self.kill_conductor_at("shown")
         with self.connect() as demo:
             image = demo.image.get_image(image_id)
             self.assertEqual(demo.current_project_id, image.owner)

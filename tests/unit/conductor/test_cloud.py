@@ -78,7 +78,7 @@ class CloudTest(testtools.TestCase):
         file = folder / "dib-service.conf"
         file.write_text("[glance_upload]\ninterface = public\n")
         self.options(["--config-file", str(file)])
-        right = self.cloud.upload_right()
+        right = self.cloud.target("glance").right()
         self.assertEqual("http://glance.test", right.endpoint)
 
     def test_a_keystone_that_is_down_is_no_fault(self) -> None:
