@@ -23,7 +23,7 @@ from dib_service.engine.gate.plan import EMULATED
 
 GREETING_SECONDS = 10.0
 LOGIN_SECONDS = 30.0
-KEYSCAN_SECONDS = 30.0
+KEYSCAN_SECONDS, KEYSCANS = 120.0, 3
 
 # Between sshd's first refusal and the verdict that it will not let us in, on
 # a real machine: who has a key may get it late.
@@ -201,7 +201,19 @@ class Guest:
         return said
 
     def host_keys(self) -> dict[str, str]:
-        """The public keys of its ssh server, by their types."""
+        """The public keys of its ssh server, by their types.
+
+        :raises Found: it shows none.
+        """
+        for _ in range(KEYSCANS):
+            if keys := self._scanned():
+                return keys
+            self._machine.go_on("its ssh server shows no host key")
+        raise self._machine.found(
+            "boot-host-key", "its ssh server shows no host key"
+        )
+
+    def _scanned(self) -> dict[str, str]:
         keys: dict[str, str] = {}
 
         def hear(line: str) -> None:
@@ -212,7 +224,7 @@ class Guest:
         port = str(self._machine.hardware.port)
         with contextlib.suppress(errors.CommandError):
             process.stream(
-                ["ssh-keyscan", "-T", "20", "-p", port, "127.0.0.1"],
+                ["ssh-keyscan", "-T", "60", "-p", port, "127.0.0.1"],
                 hear,
                 deadline=KEYSCAN_SECONDS,
             )

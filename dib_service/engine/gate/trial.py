@@ -4,7 +4,7 @@ Whoever asks is process 1 of a build, and root. The machines are not: cell.py
 is a process of its own, and what it says is taken as a stranger's words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 import json
@@ -167,9 +167,13 @@ def _result(facts: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _place(plan: Plan, files: Files, scratch: Path) -> Any:
+def _place(plan: Plan, files: Files, scratch: Path) -> Iterator[Path]:
     """A directory as cell.py expects it, gone afterwards."""
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="boot-") as folder:
+    # Machines that were just killed may still write; what they leave goes
+    # with the workspace.
+    with tempfile.TemporaryDirectory(
+        dir=scratch, prefix="boot-", ignore_cleanup_errors=True
+    ) as folder:
         place = Path(folder)
         place.chmod(0o711)
         for name in ("root", "files", "work"):
