@@ -67,7 +67,7 @@ def run(
     with _place(plan, files, scratch) as place:
         known = _known(cache, plan)
         ears = _Ears(say)
-        words = [
+        words: list[str | Path] = [
             *(sys.executable, "-I", "-c", _start(), place),
             known or "unknown",
         ]
