@@ -12,7 +12,7 @@ from dib_service.client import progress, sdk
 DIGEST = re.compile(r"[0-9a-f]{64,}")
 
 # What is left of an 80-column terminal beside two short columns.
-PROSE_WIDTH = 52
+PROSE_WIDTH = 46
 
 Row = tuple[Any, ...]
 Table = tuple[Sequence[str], Iterable[Row]]

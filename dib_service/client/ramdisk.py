@@ -73,7 +73,7 @@ class SetDeployRamdisk(command.Lister):
             (
                 outcome.node,
                 columns.Prose(outcome.result),
-                *wanted.values(),
+                *(None if outcome.failed else id_ for id_ in wanted.values()),
                 columns.Facts(outcome.replaced),
             )
             for outcome in outcomes

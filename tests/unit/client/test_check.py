@@ -56,8 +56,13 @@ class TestCheck(CheckTestCase):
 
     def test_a_table_is_narrow(self):
         self.image["visibility"] = "private"
+        self.image["img_type"] = None
+        self.image["kernel_id"] = base.KERNEL_ID
+        self.image["disk_format"] = "vmdk"
         self.run_command(
-            check.CheckDeployable, "web", "--bare-metal-project", "b" * 32
+            check.CheckDeployable,
+            *("web", "--bare-metal-project", "b" * 32),
+            *("--node", "rack1-7"),
         )
         lines = self.printed().splitlines()
         self.assertIn("| Check ", lines[1])

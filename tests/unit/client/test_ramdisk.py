@@ -140,6 +140,10 @@ class TestTrouble(RamdiskTestCase):
         self.assertIn("aarch64", rows["n2"]["Result"])
         self.assertIn("not set", rows["gone"]["Result"])
         self.assertEqual("set", rows["n1"]["Result"])
+        self.assertEqual(
+            [None, None, None, base.KERNEL_ID],
+            [rows[n]["deploy_kernel"] for n in ("n0", "n2", "gone", "n1")],
+        )
 
     def test_a_build_that_is_not_complete(self):
         self.api.builds[self.build_id]["state"] = "publishing"
