@@ -1,9 +1,7 @@
 """A deploy ramdisk starts, finds its Ironic and answers on its port.
 
 It is made of the unmodified elements of ironic-python-agent-builder on this
-project's own ``debian``. The agent comes from its source distribution and
-the rest of its Python from the index that this host uses itself: no git host
-is asked.
+project's own ``debian``.
 """
 
 from collections.abc import Mapping
@@ -11,10 +9,8 @@ import json
 import os
 from pathlib import Path
 import re
-import shlex
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from typing import Any, ClassVar
@@ -27,9 +23,8 @@ from testtools import content
 from dib_service.engine import elements
 from dib_service.engine.gate import ironic
 from tests import qemu
-from tests.conformance import peer
+from tests.integration import agent
 
-AGENT = "ironic-python-agent"
 PORT = 9999
 MEMORY_MIB = 3072
 HEARTBEAT_SECONDS = 300.0
@@ -57,10 +52,8 @@ class TestDeployRamdisk(testtools.TestCase):
         holder = tempfile.TemporaryDirectory(dir="/var/tmp")
         cls.addClassCleanup(holder.cleanup)
         place = Path(holder.name)
-        sources = place / "elements/local-sources"
-        sources.mkdir(parents=True)
-        cls.version = fetch_agent(sources)
-        events = built(place, environment(sources))
+        cls.version = agent.add_element(place / "elements")
+        events = built(place)
         cls.artefacts = {
             event["role"]: event
             for event in events
@@ -150,7 +143,7 @@ def answer(guest: qemu.Guest, path: str) -> dict[str, Any]:
         time.sleep(2)
 
 
-def built(place: Path, variables: Mapping[str, str]) -> list[dict[str, Any]]:
+def built(place: Path) -> list[dict[str, Any]]:
     """The events of a build that has made a ramdisk.
 
     :raises AssertionError: it failed.
@@ -161,13 +154,12 @@ def built(place: Path, variables: Mapping[str, str]) -> list[dict[str, Any]]:
             {
                 "version": 1,
                 "name": "deploy",
-                "elements": ["ironic-python-agent-ramdisk", "debian", "pypi"],
-                "environment": variables,
+                "elements": list(agent.ELEMENTS),
             }
         )
     )
     path = (
-        peer.venv() / "share/ironic-python-agent-builder/dib",
+        agent.builders_elements(),
         place / "elements",
         *elements.default_path(),
     )
@@ -187,66 +179,3 @@ def built(place: Path, variables: Mapping[str, str]) -> list[dict[str, Any]]:
         lines = [event.get("text", "") for event in events[-40:]]
         raise AssertionError("\n".join([*lines, str(events[-1])]))
     return events
-
-
-def fetch_agent(target: Path) -> str:
-    """Put the sources that the elements ask for there; the agent's version."""
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet"),
-            *("--no-deps", "--no-binary", AGENT, "--dest", target, AGENT),
-        ],
-        check=True,
-    )
-    [source] = target.glob("*.tar.gz")
-    source.rename(target / "agent.tar.gz")
-    # Nothing is held back: the newest of everything is what there is.
-    constraints = target / "upper-constraints.txt"
-    constraints.touch()
-    with tarfile.open(target / "requirements.tar.gz", "w:gz") as tar:
-        tar.add(constraints, "requirements/upper-constraints.txt")
-    return source.name.removesuffix(".tar.gz").rpartition("-")[2]
-
-
-def environment(sources: Path) -> dict[str, str]:
-    """The variables of the request: where sources and packages come from."""
-    found = dict(host_pip())
-    for name, archive in (
-        ("ironic_python_agent", "agent.tar.gz"),
-        ("requirements", "requirements.tar.gz"),
-    ):
-        found[f"DIB_REPOTYPE_{name}"] = "tar"
-        found[f"DIB_REPOREF_{name}"] = "*"
-        found[f"DIB_REPOLOCATION_{name}"] = (sources / archive).as_uri()
-    return found
-
-
-def host_pip() -> dict[str, str]:
-    """The variables of ``pypi`` that tell pip what this host's is told."""
-    listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    settings: dict[str, str] = {}
-    # The environment's come first, and count more.
-    for line in listing.splitlines():
-        name, _, value = line.partition("=")
-        settings.setdefault(name.rpartition(".")[2], shlex.split(value)[0])
-    found = {
-        name: os.environ[name]
-        for name in ("http_proxy", "https_proxy", "no_proxy")
-        if name in os.environ
-    }
-    if "cert" in settings:
-        found["DIB_PIP_CERT"] = settings["cert"]
-    indexes = settings.get("index-url", "").split()
-    if indexes:
-        found["DIB_NO_PYPI_PIP"] = "1"
-    indexes += settings.get("extra-index-url", "").split()
-    # A directory of this host is none of the image's.
-    remote = [each for each in indexes if not each.startswith("file:")]
-    for number, each in enumerate(remote):
-        found[f"DIB_PYPI_MIRROR_URL_{number}"] = each
-    return found
