@@ -1,10 +1,11 @@
-"""One Debian machine image, built and published once for all tests.
+"""One Debian machine image, and one deploy ramdisk, for all tests.
 
-It takes the service's whole way: asked for by a user without admin rights
-through the real ``openstack`` command, downloaded back from Glance.
+Each is built and published once, by whichever test asks first, the service's
+whole way: asked for through the real ``openstack`` command, the disk image by
+a user without admin rights, and that downloaded back from Glance.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -14,7 +15,7 @@ import pathlib
 from typing import Any
 
 from tests import lab
-from tests.integration import service_case
+from tests.integration import agent, service_case
 from tools.lab.quickstart import Tenant
 from tools.lab.service import Service
 
@@ -45,13 +46,7 @@ def debian() -> Published:
     """Build it, wait for it, download it."""
     with service() as running:
         cloud = running.cloud
-        user = Tenant(
-            cloud.account("demo"),
-            service_case.BIN,
-            log=running.all_in_one.log,
-        )
-        words = [word for name in ELEMENTS for word in ("--element", name)]
-        build = user.ask("image", "build", "create", *words, "--wait")
+        build = built(running, ELEMENTS)
         path = cloud.state.path / "debian.qcow2"
         with cloud.account("demo").connect() as demo:
             (image_id,) = build["image_ids"]
@@ -64,10 +59,70 @@ def debian() -> Published:
             )
 
 
+@functools.cache
+def deploy_ramdisk() -> Mapping[str, Any]:
+    """The build of a kernel and a ramdisk, which Ironic's user may read.
+
+    The operator's, who is ``admin`` of a project, as tenants' are ``demo``'s.
+    """
+    own = lab.state().path / "elements"
+    agent.add_element(own)
+    shelf = (lab.CHECKOUT / "elements", agent.builders_elements(), own)
+    with service(*shelf) as running:
+        service_case.wait_for_elements(running.cloud, *agent.ELEMENTS)
+        # It is started soon enough, and emulated that takes minutes.
+        options = ("--member", "baremetal", "--no-boot-test")
+        return built(running, agent.ELEMENTS, *options, user="admin")
+
+
+def image_ids(build: Mapping[str, Any]) -> Mapping[str, str]:
+    """The ids of a build's images in Glance, by role."""
+    return {made["role"]: made["image_id"] for made in build["publications"]}
+
+
+def built(
+    running: Service,
+    elements: Sequence[str],
+    *options: str,
+    user: str = "demo",
+) -> Mapping[str, Any]:
+    """A build that the user asked for and waited for.
+
+    :raises LabError: it did not become complete.
+    """
+    words = [word for name in elements for word in ("--element", name)]
+    build: Mapping[str, Any] = tenant(running, user).ask(
+        "image", "build", "create", *words, *options, "--wait"
+    )
+    return build
+
+
+def tenant(running: Service, user: str = "demo") -> Tenant:
+    """That user of the service, with the real command."""
+    return Tenant(
+        running.cloud.account(user),
+        service_case.BIN,
+        log=running.all_in_one.log,
+    )
+
+
 @contextlib.contextmanager
-def service() -> Iterator[Service]:
-    """The service that published it, with all that it knows."""
-    running = Service(lab.cloud(), service_case.BIN, name="published")
+def service(*shelf: pathlib.Path) -> Iterator[Service]:
+    """The service that published them, with all that it knows.
+
+    ``shelf``: where its builder has elements, in place of this checkout's.
+    """
+    cloud = lab.cloud()
+    changes: dict[str, dict[str, object]] = {
+        # Which is the project of Ironic's user, too.
+        "publish": {"bare_metal_project_id": cloud.service_project_id()}
+    }
+    if shelf:
+        path = ",".join(map(str, shelf))
+        changes["builder"] = {"element_path": path}
+    running = Service(
+        cloud, service_case.BIN, name="published", changes=changes
+    )
     running.prepare()
     process = running.all_in_one
     process.start()

@@ -46,6 +46,11 @@ class Cloud:
         """``admin``, ``dib``, ``dib-upload``, ``demo`` or ``other``."""
         return accounts.account(self.state, self.keystone.auth_url, name)
 
+    def service_project_id(self) -> str:
+        """The project that the users of services are in."""
+        with self.account("glance").connect() as cloud:
+            return str(cloud.current_project_id)
+
     def operator(self) -> Account:
         """``admin`` of the whole system, who has to do with hardware."""
         return dataclasses.replace(self.account("admin"), project_name=None)

@@ -70,12 +70,17 @@ class Baremetal:
         self.network.stop()
 
     def enrol(
-        self, machine: Machine, *, kernel: str, ramdisk: str, **node: Any
+        self,
+        machine: Machine,
+        *,
+        kernel: str | None = None,
+        ramdisk: str | None = None,
+        **node: Any,
     ) -> Node:
         """The machine as a node that is ``available``.
 
         ``kernel`` and ``ramdisk`` are ids of images or URLs that Ironic can
-        read. ``node``: further fields, as ``lessee``.
+        read; they may be told later. ``node``: further fields, as ``owner``.
         """
         with self.cloud.operator().connect() as cloud:
             metal = cloud.baremetal
@@ -146,13 +151,13 @@ class Baremetal:
         )
 
     def _driver_info(
-        self, machine: Machine, kernel: str, ramdisk: str
+        self, machine: Machine, kernel: str | None, ramdisk: str | None
     ) -> Mapping[str, str]:
+        images = {"deploy_kernel": kernel, "deploy_ramdisk": ramdisk}
         return {
             "redfish_address": self.redfish.url,
             "redfish_system_id": machine.system_id,
-            "deploy_kernel": kernel,
-            "deploy_ramdisk": ramdisk,
+            **{name: image for name, image in images.items() if image},
         }
 
 
