@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The functions of devstack that its plugins may use: nothing else can be
-# called, and none with too few or too many words. What each of them does is
-# in the file that $STAND_INS names, as "stand_in_NAME".
+# called, and none with too few or too many words. Each call is written down in
+# $CALLS. What the function does is in the file that $STAND_INS names, as
+# "stand_in_NAME".
 
 # refuse TEXT: keep what the plugin did wrong, for its caller may hide that it
 # failed; and end.
@@ -34,6 +35,7 @@ function accept {
 while read -r name least most where; do
     eval "function $name {
         accept $name $least $most $where \$#
+        echo $name \"\$*\" >>\"\$CALLS\"
         stand_in_$name \"\$@\"
     }"
 done <<'TABLE'
@@ -43,7 +45,7 @@ configure_keystoneauth 3 3 any
 create_service_user 1 2 any
 database_connection_url 1 1 any
 define_plugin 1 1 any
-die 1 any any
+die 2 any any
 enable_service 1 any any
 get_or_add_user_project_role 3 5 any
 get_or_create_endpoint 3 5 any
@@ -67,3 +69,32 @@ stop_process 1 1 any
 wait_for_service 2 2 any
 write_uwsgi_config 3 5 any
 TABLE
+
+# What is the same in all tests.
+
+function stand_in_define_plugin { :; }
+
+function stand_in_die {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+function stand_in_enable_service {
+    local name
+    for name in "$@"; do
+        ENABLED_SERVICES+=,$name
+    done
+}
+
+function stand_in_is_service_enabled {
+    local name
+    for name in "$@"; do
+        if [[ ,$ENABLED_SERVICES, == *,$name,* ]]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# The tests are root already.
+function sudo { "$@"; }

@@ -32,6 +32,10 @@ class Host:
     stand_ins: str
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    def called(self) -> list[str]:
+        """All calls of devstack's functions so far, in their order."""
+        return (self.path / "calls").read_text().splitlines()
+
     @property
     def conf(self) -> pathlib.Path:
         """The service's folder in place of one in /etc."""
@@ -48,6 +52,7 @@ class Host:
         :raises AssertionError: it failed, or called what does not exist.
         """
         refused = self.path / "refused"
+        self.path.mkdir(parents=True, exist_ok=True)
         refused.write_text("")
         done = subprocess.run(
             ["bash", "-c", SCRIPT.format(here=HERE, mode=mode, phase=phase)],
@@ -72,6 +77,7 @@ class Host:
             "HOME": str(self.path),
             "LC_ALL": "C.UTF-8",
             "MODE": mode,
+            "CALLS": str(self.path / "calls"),
             "REFUSED": str(self.path / "refused"),
             "STAND_INS": str(HERE / self.stand_ins),
             "DEST": str(self.path),

@@ -17,7 +17,8 @@ class RabbitMQ:
         self.port = state.port("rabbitmq")
         self.password = state.password("rabbitmq")
         epmd_port = state.port("epmd")
-        self._env = {
+        # rabbitmqctl finds it by these, too.
+        self.env = {
             "HOME": str(self.path),
             "RABBITMQ_NODENAME": f"lab{self.port}@localhost",
             "RABBITMQ_MNESIA_BASE": f"{self.path}/mnesia",
@@ -39,14 +40,14 @@ class RabbitMQ:
             name="epmd",
             argv=["epmd", "-address", "127.0.0.1", "-port", str(epmd_port)],
             state=state.path,
-            env=self._env,
+            env=self.env,
         )
         self._epmd_port = epmd_port
         self.daemon = daemon.Daemon(
             name="rabbitmq",
             argv=[str(BIN / "rabbitmq-server")],
             state=state.path,
-            env=self._env,
+            env=self.env,
         )
 
     @property
@@ -80,5 +81,5 @@ class RabbitMQ:
         daemon.run(
             [str(BIN / "rabbitmqctl"), *words],
             log=self.daemon.log,
-            env=self._env,
+            env=self.env,
         )
