@@ -19,6 +19,8 @@ ESCAPES = re.compile(
 # Where firmware goes to another place of the screen, another line begins.
 MOVES = re.compile(r"\x1b\[\d*;\d*H")
 
+SAYS = re.compile(r"\w")
+
 LONGEST_LINE = 400
 MOST_LINES = 5000
 KEPT_LINES = 200
@@ -127,7 +129,8 @@ class Console:
             return [*self._kept, *([last] if last else [])][-lines:]
 
     def _take(self, line: str) -> None:
-        if not line:
+        # Of a menu's frame nobody learns anything.
+        if not SAYS.search(line):
             return
         self._kept.append(line)
         self._recent = f"{self._recent}{line}\n"[-RECENT:]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 import contextlib
+from http.client import HTTPException
 import json
 import re
 import time
 from typing import Any
-import urllib.error
 import urllib.request
 
 from dib_service.engine.gate import console
@@ -76,7 +76,9 @@ def _answer(url: str) -> dict[str, Any]:
     """What stands there, if anything does."""
     # What a stranger's server can do wrong is without number.
     with (
-        contextlib.suppress(OSError, ValueError, urllib.error.URLError),
+        contextlib.suppress(
+            OSError, ValueError, RecursionError, HTTPException
+        ),
         urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as said,  # noqa: S310
     ):
         data = json.loads(said.read(LONGEST_ANSWER))

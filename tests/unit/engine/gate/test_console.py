@@ -22,6 +22,10 @@ class Heard(unittest.TestCase):
         self.console.feed(b"\x1b[2J\x1b[01;01HBdsDxe: a\x1b[02;01HBdsDxe: b\n")
         self.assertEqual(["BdsDxe: a", "BdsDxe: b"], self.told)
 
+    def test_the_frame_of_a_menu_is_nothing(self):
+        self.console.feed(b"+-----+\n|     |\n| *GNU/Linux |\n")
+        self.assertEqual(["| *GNU/Linux |"], self.told)
+
     def test_a_letter_in_two_pieces(self):
         for piece in (b"caf\xc3", b"\xa9\n"):
             self.console.feed(piece)
