@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from tempest import config
 from tempest.lib import decorators, exceptions
 
 from dib_service.tempest_plugin.tests import base
+
+CONF = config.CONF
 
 
 class CompleteBuildTest(base.BaseImageBuildTest):
@@ -16,7 +19,10 @@ class CompleteBuildTest(base.BaseImageBuildTest):
     def resource_setup(cls) -> None:
         super().resource_setup()
         made = cls.create_build(
-            image={"properties": {"tempest_asked": "for it"}}
+            image={
+                "properties": {"tempest_asked": "for it"},
+                "tags": ["tempest"],
+            }
         )
         cls.build = cls.wait_until_complete(made["id"])
 
@@ -67,6 +73,10 @@ class CompleteBuildTest(base.BaseImageBuildTest):
             self.assertNotIn("ramdisk_id", image)
         self.assertEqual(self.build["id"], image["dib_build_id"])
         self.assertEqual("for it", image["tempest_asked"])
+        self.assertIn("tempest", image["tags"])
+        self.assertEqual(
+            CONF.image_build.boot_test, image["dib_boot_tested"] != "no"
+        )
         self.assertGreater(image["min_disk"], 0)
 
     @decorators.idempotent_id("d7c7571e-2ce2-43a8-ad0f-052ec706b66b")
