@@ -20,8 +20,8 @@ PAGES = sorted((options.ROOT / "doc/source/admin").glob("*.rst"))
 PROMPT = re.compile(r"^ +[#$] (.+)$", re.MULTILINE)
 INLINE = re.compile(r"``([^`]+)``")
 
-# What other services have to be told is theirs to check.
-OTHERS = ("nova.rst",)
+# They say what Nova and Ironic have to be told, which is theirs to check.
+OTHERS = ("nova.rst", "ramdisks.rst")
 
 # Options that are tempest's and its plugin's, not the service's.
 TEMPEST = ("image_build", "image_build_feature_enabled", "service_available")
