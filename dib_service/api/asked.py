@@ -14,6 +14,7 @@ from dib_service.api import (
     schemas,
     text,
 )
+from dib_service.conf.publish import THIS_CLOUD
 from dib_service.engine import catalogue
 from dib_service.objects import element
 from dib_service.objects.build import Build, Wanted
@@ -24,9 +25,6 @@ GIB = 2**30
 
 # What makes an image larger, in MiB, where no size is asked for.
 ROOM = ("DIB_IMAGE_EXTRA_SIZE", "DIB_JOURNAL_SIZE")
-
-# The target that every service has: the image service of its own cloud.
-GLANCE = "glance"
 
 _PAGE = 500
 
@@ -53,7 +51,7 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
         protected=image.get("protected", False),
         tags=tuple(image.get("tags", ())),
         traits=tuple(image.get("traits", ())),
-        targets=tuple(image.get("targets", (GLANCE,))),
+        targets=tuple(image.get("targets", conf.CONF.publish.targets[:1])),
     )
     text.check_name("build.name", name)
     text.check_name("build.image.name", value.image_name)
@@ -62,6 +60,7 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
     environment.check(value.environment, extra=conf.CONF.api.allowed_variables)
     _check_room(value.environment)
     properties.check(value.properties)
+    _check_targets(value)
     _check_together(value)
     return name, value
 
@@ -81,6 +80,8 @@ def authorize(context: context_lib.RequestContext, asked: Wanted) -> None:
         policies.authorize(context, rule)
     if not asked.boot_test:
         policies.authorize(context, rules.CREATE_UNTESTED)
+    if set(asked.targets) - set(conf.CONF.publish.targets[:1]):
+        policies.authorize(context, rules.CREATE_TARGET)
 
 
 def resolve(asked: Wanted) -> tuple[catalogue.Element, ...]:
@@ -153,6 +154,29 @@ def repeated(build_id: str, link: Callable[[str], str]) -> exception.Conflict:
 def _visibility(image: Mapping[str, Any]) -> str:
     # Glance has members of shared images only.
     return "shared" if image.get("members") else "private"
+
+
+def _check_targets(asked: Wanted) -> None:
+    """Let pass what the operator has configured a place for."""
+    known = conf.CONF.publish.targets
+    for number, name in enumerate(asked.targets):
+        if name not in known:
+            raise faults.refusal(
+                f"build.image.targets[{number}]",
+                f"no such target; there are {', '.join(known)}",
+                value=name,
+            )
+    if (
+        schemas.BARE_METAL in asked.members
+        and not conf.CONF.publish.bare_metal_project_id
+        and THIS_CLOUD in asked.targets
+    ):
+        raise faults.refusal(
+            "build.image.members",
+            "the operator has not configured which project bare metal is "
+            "deployed by: [publish] bare_metal_project_id",
+            value=schemas.BARE_METAL,
+        )
 
 
 def _check_together(asked: Wanted) -> None:

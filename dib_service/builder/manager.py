@@ -27,6 +27,7 @@ from dib_service.builder import (
 )
 from dib_service.builder import job as job_lib
 from dib_service.conductor import rpcapi as conductor_rpcapi
+from dib_service.conf import publish as publish_conf
 from dib_service.engine import catalogue
 
 LOG = log.getLogger(__name__)
@@ -426,6 +427,7 @@ def _hidden(conf: cfg.ConfigOpts, more: Sequence[str]) -> list[str]:
         conf.log_dir,
         conf.log_file,
         *more,
+        *publish_conf.private_paths(conf),
         *conf.builder.hide,
     ]
     paths = (pathlib.Path(path).resolve() for path in wanted if path)

@@ -103,6 +103,18 @@ def options_of(conf: cfg.ConfigOpts, name: str) -> cfg.ConfigOpts.GroupAttr:
     return found
 
 
+def private_paths(conf: cfg.ConfigOpts) -> Sequence[str]:
+    """The files and folders of all targets, which are no element's to see."""
+    return [
+        path
+        for name in conf[GROUP].targets
+        if name != THIS_CLOUD
+        for options in [options_of(conf, name)]
+        for path in (options.clouds_file, options.path)
+        if path
+    ]
+
+
 def list_opts() -> Sequence[tuple[str, Sequence[cfg.Opt]]]:
     """The options by group, for the generator."""
     return [(GROUP, OPTS), (f"{GROUP}:{EXAMPLE}", TARGET_OPTS)]

@@ -10,6 +10,7 @@ CREATE = "build:create"
 CREATE_COMMUNITY = "build:create:community"
 CREATE_PUBLIC = "build:create:public"
 CREATE_UNTESTED = "build:create:untested"
+CREATE_TARGET = "build:create:target"
 GET = "build:get"
 GET_LOG = "build:get_log"
 LIST_EVENTS = "build:list_events"
@@ -51,6 +52,14 @@ _RULES = [
         CREATE_PUBLIC,
         base.ADMIN,
         "Ask for an image of visibility public.",
+        [{"method": "POST", "path": "/v1/builds"}],
+        scope_types=base.SCOPE,
+    ),
+    policy.DocumentedRuleDefault(
+        CREATE_TARGET,
+        base.MANAGER,
+        "Ask for an image in another target than the first of [publish] "
+        "targets. There it belongs to whom the operator has configured.",
         [{"method": "POST", "path": "/v1/builds"}],
         scope_types=base.SCOPE,
     ),

@@ -66,6 +66,11 @@ class Service(fixture.GabbiFixture):
         # No file of this machine's has a say.
         conf.CONF([], default_config_files=[], default_config_dirs=[])
         self.config.config(group="api", auth_strategy="noauth")
+        self.config.config(
+            group="publish",
+            targets=["glance", "west"],
+            bare_metal_project_id="1" * 32,
+        )
         # Nobody is behind the door.
         self.database.useFixture(
             fixtures.MockPatchObject(rpcapi, "ring", autospec=True)

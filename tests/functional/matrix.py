@@ -55,4 +55,6 @@ def _test(request: str, status: int) -> dict[str, Any]:
 def _wish(word: str) -> dict[str, Any]:
     if word == "untested":
         return {"boot_test": False}
+    if word == "west":
+        return {"image": {"targets": ["glance", word]}}
     return {"image": {"visibility": word}}

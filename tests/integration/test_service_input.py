@@ -142,7 +142,7 @@ class GlanceDownTest(service_case.ServiceCase):
     """Glance goes away, for a while or for good."""
 
     changes: ClassVar = {
-        "builder": {"upload_timeout": 8, "upload_pause": 1},
+        "builder": {"upload_timeout": 20, "upload_pause": 1},
         "conductor": {"sweep_interval": 2},
     }
 

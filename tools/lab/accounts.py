@@ -104,19 +104,22 @@ def make(
     endpoints: dict[str, str],
     *,
     users: tuple[User, ...] = USERS,
+    region: str = REGION,
 ) -> None:
     """Make what is missing: projects, users, roles, services, endpoints.
 
-    ``endpoints`` has a URL for each service type.
+    ``endpoints`` has a URL for each service type, in that region.
     """
     with account(state, auth_url, "admin").connect() as cloud:
         identity = cloud.identity
         # The SDK's type allows for a Keystone without the v3 API.
         assert isinstance(identity, identity_v3.Proxy)
+        if identity.find_region(region) is None:
+            identity.create_region(id=region)
         for name, project, roles in users:
             _user(identity, state, name, project, roles)
         for service_type, url in endpoints.items():
-            _endpoint(identity, service_type, url)
+            _endpoint(identity, service_type, url, region)
 
 
 def _user(
@@ -140,21 +143,23 @@ def _user(
 
 
 def _endpoint(
-    identity: identity_v3.Proxy, service_type: str, url: str
+    identity: identity_v3.Proxy, service_type: str, url: str, region: str
 ) -> None:
     service = next(
         identity.services(type=service_type), None
     ) or identity.create_service(name=service_type, type=service_type)
     for interface in ("public", "internal"):
         known = next(
-            identity.endpoints(service_id=service.id, interface=interface),
+            identity.endpoints(
+                service_id=service.id, interface=interface, region_id=region
+            ),
             None,
         )
         if known is None:
             identity.create_endpoint(
                 service_id=service.id,
                 interface=interface,
-                region_id=REGION,
+                region_id=region,
                 url=url,
             )
         elif known.url != url:

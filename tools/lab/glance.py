@@ -52,20 +52,28 @@ enforce_new_defaults = true
 
 
 class Glance:
-    """One Glance; its user is made by ``accounts``."""
+    """One Glance; its user is made by ``accounts``.
+
+    One of another name is that of another region.
+    """
 
     def __init__(
-        self, state: State, venv: pathlib.Path, keystone: Keystone
+        self,
+        state: State,
+        venv: pathlib.Path,
+        keystone: Keystone,
+        *,
+        name: str = "glance",
     ) -> None:
         self._state = state
         self._venv = venv
         self._keystone = keystone
-        self.path = state.path / "glance"
-        self.port = state.port("glance")
+        self.path = state.path / name
+        self.port = state.port(name)
         self.url = f"http://127.0.0.1:{self.port}"
         self._env = {"OS_GLANCE_CONFIG_DIR": str(self.path)}
         self.daemon = daemon.Daemon(
-            name="glance",
+            name=name,
             argv=serve(venv, "glance.wsgi.api", self.port, threads=4),
             state=state.path,
             env=self._env,

@@ -161,6 +161,10 @@ class ResolveTest(testtools.TestCase):
 class WantedTest(testtools.TestCase):
     """Defaults, and names that nobody can read."""
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.config = self.useFixture(database.Database()).config
+
     def test_names_come_from_the_elements(self) -> None:
         name, wanted = asked.wanted({"elements": ["debian", "vm"]})
         self.assertEqual("debian-vm", name)
@@ -190,7 +194,26 @@ class WantedTest(testtools.TestCase):
         for empty in (wanted.members, wanted.tags, wanted.traits):
             self.assertEqual((), empty)
 
+    def test_the_first_target_is_that_of_who_names_none(self) -> None:
+        self.config.config(group="publish", targets=["web", "glance"])
+        _, wanted = asked.wanted({"elements": ["a"]})
+        self.assertEqual(("web",), wanted.targets)
+
+    def test_an_unknown_target_is_told_the_known_ones(self) -> None:
+        self.config.config(group="publish", targets=["glance", "web"])
+        body = {"elements": ["a"], "image": {"targets": ["web", "moon"]}}
+        error = self.assertRaises(exception.BadRequest, asked.wanted, body)
+        self.assertEqual("build.image.targets[1]", error.facts["field"])
+        self.assertIn("glance, web", error.message)
+
+    def test_nobody_shares_with_bare_metal_that_is_not_there(self) -> None:
+        self.config.config(group="publish", bare_metal_project_id=None)
+        body = {"elements": ["a"], "image": {"members": ["baremetal"]}}
+        error = self.assertRaises(exception.BadRequest, asked.wanted, body)
+        self.assertEqual("build.image.members", error.facts["field"])
+
     def test_an_image_with_members_is_shared(self) -> None:
+        self.config.config(group="publish", bare_metal_project_id="1" * 32)
         image = {"members": ["baremetal"]}
         _, wanted = asked.wanted({"elements": ["a"], "image": image})
         self.assertEqual("shared", wanted.visibility)
