@@ -13,7 +13,8 @@ import json
 import os
 from pathlib import Path
 import threading
-from typing import Any
+import traceback
+from typing import Any, Never
 import uuid
 
 from dib_service.engine import errors
@@ -79,16 +80,21 @@ def _started(plan: Plan, accelerator: Accelerator) -> list[Result]:
             for number in range(len(plan.firmwares))
         ]
         for job in as_completed(jobs):
-            if job.exception():
-                # Whoever has ended us ends the machines that still run.
-                _tell_first(job.exception())
+            problem = job.exception()
+            if problem:
+                _give_up(problem)
         return [job.result() for job in jobs]
 
 
-def _tell_first(problem: BaseException | None) -> None:
-    if not isinstance(problem, _Blamed):
-        raise problem or AssertionError
-    _say(found={"firmware": problem.firmware, **problem.cause.to_dict()})
+def _give_up(problem: BaseException) -> Never:
+    """Say what the first of the machines came to, and end.
+
+    Those that still run end with the cell: nobody waits for them.
+    """
+    if isinstance(problem, _Blamed):
+        _say(found={"firmware": problem.firmware, **problem.cause.to_dict()})
+    else:
+        traceback.print_exception(problem)
     os._exit(1)
 
 
@@ -184,7 +190,12 @@ class _Boot:
             said = found.ask(self._tell)
             keys = found.host_keys()
             seconds = running.age
-        judge.check(said, firmware=self._firmware, room=made.room)
+        try:
+            judge.check(said, firmware=self._firmware, room=made.room)
+        except Found as exc:
+            # Of units there is a log; of anything else, what was last seen.
+            last = exc.last_lines or running.console.tail(errors.LAST_LINES)
+            raise Found(exc.code, exc.problem, last) from exc
         for warning in judge.warnings(said, about.name):
             self._tell(f"warning: {warning}")
         given = self._plan.memory_mib
