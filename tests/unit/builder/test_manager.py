@@ -52,6 +52,7 @@ class ManagerTest(unittest.TestCase):
         self.options = cfg.ConfigOpts()
         log.register_options(self.options)
         conf_lib.builder.register_opts(self.options)
+        conf_lib.publish.register_opts(self.options)
         self.options([], default_config_files=[], default_config_dirs=[])
         self.configure(
             state_path=str(self.state),
@@ -162,6 +163,14 @@ class ManagerTest(unittest.TestCase):
         self.assertEqual(1, len(self.conductor.queue))
         gate.touch()
         wait_until(lambda: self.conductor.done_with == 3)
+
+    def test_no_element_sees_where_images_are_published(self):
+        self.options.set_override("targets", ["glance", "web"], "publish")
+        conf_lib.publish.options_of(self.options, "web")
+        self.options.set_override("path", "/srv/images", "publish:web")
+        self.options.set_override("clouds_file", "/srv/c.yaml", "publish:web")
+        hidden = manager._host(self.options, self.state, []).hidden
+        self.assertLessEqual({"/srv/images", "/srv/c.yaml"}, set(hidden))
 
     def test_a_ring_is_a_claim(self):
         builder = self.start()
