@@ -16,8 +16,9 @@ and the machines' own network both have; so are Keystone and Glance. Who
 operates it is ``cloud.operator()``; its own user is ``ironic``, with the
 roles service and member in the project ``service``. A service user of that
 project with the role ``service``, such as Nova's, sees every node. Network
-interface is ``noop``, boot ``redfish-virtual-media``, deploy ``direct``,
-resource class ``baremetal``, UEFI; a machine has one virtio disk, ``vda``.
+interface is ``noop``, unless the node says ``flat``; boot
+``redfish-virtual-media``, deploy ``direct``, resource class ``baremetal``,
+UEFI; a machine has one virtio disk, ``vda``.
 
 A deploy ramdisk gets its address by DHCP; a deployed machine has to be told
 one by its config drive (``network_data``), for which ``Machine.address`` is

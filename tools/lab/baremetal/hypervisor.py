@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tools.lab import daemon
+from tools.lab import daemon, errors
 from tools.lab.baremetal.network import Network
 from tools.lab.daemon import Daemon
 from tools.lab.state import State
@@ -130,5 +130,8 @@ class Hypervisor:
             (self.path / name).write_text(known)
 
     def _answers(self) -> bool:
-        """A call has an answer; the socket is there before that."""
-        return (self.path / "run/libvirt-sock").exists()
+        try:
+            self.virsh("version")
+        except errors.LabError:
+            return False
+        return True

@@ -18,7 +18,7 @@ KERNEL_OPTIONS = (
     "systemd.log_target=console"
 )
 
-# What a node's driver does, by kind; the first three are the work. Beside
+# What a node's driver does, by kind; the first four are the work. Beside
 # machines there may be nodes without one, of driver "fake-hardware".
 INTERFACES = (
     ("deploy", "direct,fake"),

@@ -139,6 +139,10 @@ class Baremetal:
                     "-oUserKnownHostsFile=/dev/null",
                     "-oLogLevel=ERROR",
                     "-oConnectTimeout=20",
+                    # A machine that is gone does not say so; one that is
+                    # emulated may be silent for a while.
+                    "-oServerAliveInterval=30",
+                    "-oServerAliveCountMax=10",
                     "-oIdentityAgent=none",
                     "-oIdentitiesOnly=yes",
                     *(machine.address, "--", *command),
