@@ -6,7 +6,8 @@ deploys an image that she has built; she shares it with Ironic's own project
 before. Ironic reads all of it from Glance. The machine is virtual, what
 speaks to it is real: its Redfish controller, Ironic, the ramdisk's agent.
 
-Two builds and a deploy, all emulated: some 12 minutes on two cores.
+Two builds of some three minutes, the boot test of one of them, and an emulated
+deploy: at a load of eight that alone took nineteen minutes to the login.
 """
 
 from collections.abc import Mapping
