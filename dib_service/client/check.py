@@ -1,11 +1,13 @@
 """``openstack image build check-deployable``: would Ironic take an image?"""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 from typing import Any
 import urllib.parse
 
 from openstack import connection, exceptions
+from osc_lib import exceptions as osc_exceptions
 from osc_lib.command import command
 
 from dib_service.client import columns, deployable
@@ -132,17 +134,33 @@ def _members(
 
 
 def _node(cloud: connection.Connection, node: str) -> Body:
-    found: Any = cloud.baremetal.get_node(node)
+    with _there("Ironic", "--node"):
+        found: Any = cloud.baremetal.get_node(node)
     body: Body = found.to_dict(original_names=True, computed=False)
     return body
 
 
 def _flavor(cloud: connection.Connection, flavor: str) -> Body:
-    found: Any = cloud.compute.find_flavor(
-        flavor, ignore_missing=False, get_extra_specs=True
-    )
+    with _there("Nova", "--flavor"):
+        found: Any = cloud.compute.find_flavor(
+            flavor, ignore_missing=False, get_extra_specs=True
+        )
     body: Body = found.to_dict(original_names=True, computed=False)
     return body
+
+
+@contextlib.contextmanager
+def _there(service: str, option: str) -> Iterator[None]:
+    """Say in other words than the SDK's that a service is not there.
+
+    :raises CommandError: it is not.
+    """
+    try:
+        yield
+    except exceptions.ServiceDisabledException as exc:
+        raise osc_exceptions.CommandError(
+            f"{option}: your catalog has no {service}"
+        ) from exc
 
 
 def _project_id(cloud: connection.Connection, project: str) -> str:

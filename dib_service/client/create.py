@@ -209,8 +209,8 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help=(
             "Place to publish the image to, as the operator named it "
-            "(default: glance, the image service of this cloud; repeat for "
-            "several)"
+            "(default: the operator's first, as a rule glance, the image "
+            "service of this cloud; repeat for several)"
         ),
     )
 

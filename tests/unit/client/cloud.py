@@ -207,20 +207,26 @@ class CloudTestCase(unittest.TestCase):
         self.api = fake.Api(mocker)
         self.cloud = Cloud(mocker)
         mocker.get(KEYSTONE, json=fixture.DiscoveryList(KEYSTONE))
-        mocker.post(
-            f"{KEYSTONE}/auth/tokens",
-            json=self._token(),
-            headers={"X-Subject-Token": fake.TOKEN},
-        )
+        self.leave_out()
         self.stdout = fake.Stdout()
         self.stderr = io.StringIO()
 
-    def _token(self) -> fixture.V3Token:
+    def leave_out(self, *kinds: str) -> None:
+        """Let the catalog be without services of these types."""
+        self.cloud.mocker.post(
+            f"{KEYSTONE}/auth/tokens",
+            json=self._token(kinds),
+            headers={"X-Subject-Token": fake.TOKEN},
+        )
+
+    def _token(self, left_out: tuple[str, ...]) -> fixture.V3Token:
         token = fixture.V3Token(project_id="mine")
         token.set_project_scope(id="mine")
         for role in self.roles:
             token.add_role(name=role)
         for kind, url in ENDPOINTS.items():
+            if kind in left_out:
+                continue
             service = token.add_service(kind)
             service.add_standard_endpoints(public=url, region="RegionOne")
         return token

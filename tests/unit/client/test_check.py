@@ -1,6 +1,7 @@
 """``openstack image build check-deployable``, on a cloud in memory."""
 
 from openstack import exceptions
+from osc_lib import exceptions as osc_exceptions
 
 from dib_service.client import check
 from tests.unit.client import cloud
@@ -76,6 +77,13 @@ class TestCheck(CheckTestCase):
         ):
             with self.assertRaises(exceptions.NotFoundException):
                 self.run_command(check.CheckDeployable, *words)
+
+    def test_the_catalog_has_only_glance(self):
+        for kind, option in (("baremetal", "--node"), ("compute", "--flavor")):
+            self.leave_out(kind)
+            with self.assertRaises(osc_exceptions.CommandError) as caught:
+                self.run_command(check.CheckDeployable, "web", option, "x")
+            self.assertIn(f"{option}: your catalog", str(caught.exception))
 
     def test_properties_are_those_of_glance(self):
         """Not the names and defaults that the SDK has for some of them."""
