@@ -100,9 +100,10 @@ class SetDeployRamdisk(command.Lister):
             )
         if image.visibility == "private":
             self.app.stderr.write(
-                f"image {image_id} is private: see openstack image build "
-                f"check-deployable {image_id} for whether Ironic may read "
-                "it\n"
+                f"image {image_id} is private: Ironic reads it for admins, "
+                "or when its own project owns it; to share it: openstack "
+                f"image set --shared {image_id}, then openstack image add "
+                f"project {image_id} BARE-METAL-PROJECT\n"
             )
 
 

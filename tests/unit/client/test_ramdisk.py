@@ -178,7 +178,8 @@ class TestTrouble(RamdiskTestCase):
         self.assertEqual("", self.stderr.getvalue())
         self.cloud.images[base.KERNEL_ID]["visibility"] = "private"
         self.set("ipa", "--node", "n1")
-        self.assertIn("check-deployable", self.stderr.getvalue())
+        self.assertIn(f"--shared {base.KERNEL_ID}", self.stderr.getvalue())
+        self.assertNotIn(base.RAMDISK_ID, self.stderr.getvalue())
 
     def test_there_is_no_such_build(self):
         with self.assertRaises(exceptions.NotFoundException):
