@@ -39,7 +39,11 @@ def _sweep_known(target: targets.Target) -> None:
 
 
 def _sweep_unknown(target: targets.Target) -> None:
-    found = list(target.staged())
+    try:
+        found = list(target.staged())
+    except targets.ERRORS as error:
+        LOG.warning("staging of %s: not swept: %s", target.name, error)
+        return
     # Rows come before images, so what has none by now never had a build, or
     # has outlived it.
     for image_id in sorted(set(found) - staging.live(found)):

@@ -18,7 +18,7 @@ class SweeperTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.useFixture(database.Database())
-        self.useFixture(fixtures.FakeLogger())
+        self.log = self.useFixture(fixtures.FakeLogger())
         self.fake = self.useFixture(fake_glance.FakeGlance())
         self.build = database.new_build()
         self.by = database.holder(*database.new_builder())
@@ -158,4 +158,11 @@ class SweeperTest(testtools.TestCase):
             self.fake.upload(f"stray-{number}", b"x")
         self.fake.faults = [("DELETE", 409)]
         self.assertEqual({"stray-0"}, self.sweep())
+        self.assertEqual(set(), self.sweep())
+
+    def test_a_target_that_is_down_is_swept_later(self) -> None:
+        self.fake.upload("stray", b"x")
+        self.fake.faults = [("GET", None)]
+        self.assertEqual({"stray"}, self.sweep())
+        self.assertIn("staging of glance: not swept", self.log.output)
         self.assertEqual(set(), self.sweep())
