@@ -5,7 +5,7 @@ import unittest
 from unittest import mock
 
 from tests import database, lab
-from tests.unit.conductor import test_publisher, test_sweeper
+from tests.unit.conductor import test_publisher, test_sweeper, test_targets
 from tests.unit.db import test_api, test_migrations
 from tests.unit.objects import (
     test_build,
@@ -69,6 +69,14 @@ class PublisherTest(OnPostgreSQL, test_publisher.PublisherTest):
 
 
 class SweeperTest(OnPostgreSQL, test_sweeper.SweeperTest):
+    """See the base class."""
+
+
+class TargetsTest(OnPostgreSQL, test_targets.TargetsTest):
+    """See the base class."""
+
+
+class LostTest(OnPostgreSQL, test_targets.LostTest):
     """See the base class."""
 
 
