@@ -31,6 +31,7 @@ class SchedulingTest(service_case.ServiceCase):
     node: ClassVar[Node]
     flavor: ClassVar[Flavor]
     image: ClassVar[Image]
+    network_id: ClassVar[str]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -44,6 +45,9 @@ class SchedulingTest(service_case.ServiceCase):
             "on-paper", RESOURCE_CLASS, {"capabilities:boot_mode": "uefi"}
         )
         cls.image = cls.published()
+        network = cls.demo.network.find_network(nova.NETWORK)
+        assert network is not None
+        cls.network_id = network.id
         cls.compute.wait_for(cls.node, TRAIT)
 
     def test_the_node_with_the_trait_gets_it(self) -> None:
@@ -81,11 +85,13 @@ class SchedulingTest(service_case.ServiceCase):
     @classmethod
     def published(cls) -> Image:
         """An image that this service made, and that needs the trait."""
-        wanted = {**service_case.TINY, "image": {"traits": [TRAIT]}}
         case = cls()
-        build = case.assert_complete(case.create(**wanted))
+        build = case.assert_complete(
+            case.create(image={"traits": [TRAIT]}, **service_case.TINY)
+        )
         (image_id,) = build["image_ids"]
-        image: Image = cls.demo.image.get_image(image_id)
+        image = cls.demo.image.get_image(image_id)
+        assert isinstance(image, Image)
         return image
 
     def assert_nowhere(self, properties: dict[str, str]) -> None:
@@ -105,9 +111,7 @@ class SchedulingTest(service_case.ServiceCase):
             flavor_id=self.flavor.id,
             image_id=self.image.id,
             config_drive=True,
-            networks=[
-                {"uuid": self.demo.network.find_network(nova.NETWORK).id}
-            ],
+            networks=[{"uuid": self.network_id}],
         )
         self.addCleanup(
             servers.delete, self.demo, server.id, self.compute, self.node
