@@ -25,12 +25,14 @@ class Host:
     """One host with its own ``$DEST``, ``$DATA_DIR`` and local.conf.
 
     ``stand_ins``: the name of the file in this folder that says what
-    devstack's functions do. ``variables``: what local.conf and devstack set.
+    devstack's functions do. ``variables``: what local.conf and devstack set;
+    ``openrc``: what unstack.sh and clean.sh have besides, and stack.sh not.
     """
 
     path: pathlib.Path
     stand_ins: str
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    openrc: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def called(self) -> list[str]:
         """All calls of devstack's functions so far, in their order."""
@@ -97,4 +99,5 @@ class Host:
             "SERVICE_TIMEOUT": "60",
             "STACK_USER": getpass.getuser(),
             **self.variables,
+            **({} if mode == "stack" else self.openrc),
         }

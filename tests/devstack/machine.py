@@ -103,13 +103,16 @@ class Machine:
         """A host of this cloud with that in its local.conf."""
         path = self.path / name
         for folder in (
-            *("bin", "data", "etc/openstack"),
+            *("bin", "data", ".config/openstack"),
             *("logs", "run/uwsgi", "status"),
         ):
             (path / folder).mkdir(parents=True)
         self._write_client_files(path)
         return host.Host(
-            path, "acting.bash", {**self._variables(path), **variables}
+            path,
+            "acting.bash",
+            {**self._variables(path), **variables},
+            self.account("demo").environment(),
         )
 
     def inventory(self, *hosts: host.Host) -> dict[str, list[str]]:
@@ -169,7 +172,6 @@ class Machine:
             "DEVSTACK_VENV": str(VENV),
             "IDENTITY_PORT": str(self.identity.port),
             "KEYSTONE_SERVICE_URI": self.keystone.url,
-            "OS_CLIENT_CONFIG_FILE": str(path / "etc/openstack/clouds.yaml"),
             "PGPORT": str(self.database.port),
             "RABBIT_HOST": f"127.0.0.1:{self.broker.port}",
             "RABBIT_PASSWORD": self.broker.password,
@@ -195,7 +197,7 @@ class Machine:
             "devstack-admin": admin.auth(),
             "devstack-system-admin": everywhere,
         }
-        (path / "etc/openstack/clouds.yaml").write_text(
+        (path / ".config/openstack/clouds.yaml").write_text(
             json.dumps(
                 {
                     "clouds": {
