@@ -51,6 +51,25 @@ class ImageTest(service_case.ServiceCase):
         )
         self.assertGreaterEqual(image["min_ram"], 512)
 
+    def test_what_is_said_of_it_is_what_debian_is(self) -> None:
+        image = self.openstack("image", "show", self.image_id, "-f", "json")
+        said = image["properties"]
+        for name, value in (
+            ("img_type", "whole-disk"),
+            ("os_distro", "debian"),
+            ("os_admin_user", "debian"),
+            ("img_config_drive", "optional"),
+            ("dib_boot_modes", "bios,uefi"),
+            ("dib_cloud_init_datasources", "ConfigDrive,OpenStack"),
+            # It starts from either, has all it boots, and no guest's agent.
+            ("hw_firmware_type", None),
+            ("kernel_id", None),
+            ("hw_qemu_guest_agent", None),
+        ):
+            self.assertEqual(value, said.get(name), name)
+        self.assertRegex(said["os_version"], r"^\d+$")
+        self.assertRegex(said["rootfs_uuid"], r"^[0-9a-f-]{36}$")
+
     def test_what_comes_down_is_what_was_built(self) -> None:
         (artefact,) = self.show(self.published.build["id"])["artefacts"]
         self.assertEqual(artefact["sha512"], self.published.sha512)
