@@ -34,6 +34,9 @@ TAG = "dib-build"
 # Sources of cloud-init that ask OpenStack's metadata service.
 METADATA_SOURCES = frozenset({"OpenStack", "Ec2"})
 
+# What begins so is about a machine, or about the system that is on its disk.
+OF_MACHINES = ("trait:", "hw_", "img_", "os_")
+
 # Glance promises no more of a property's value.
 LONGEST_VALUE = 255
 
@@ -89,6 +92,8 @@ def _properties(
     known: dict[str, Any] = {
         "architecture": build.architecture,
         "os_type": "linux",
+        "os_distro": _image(manifest).get("os_distro"),
+        "os_version": _image(manifest).get("os_version"),
         **_origin(build, staged, manifest),
     }
     if staged.role == "image":
@@ -117,19 +122,22 @@ def _asked(
             asked[name] = value
     for trait in wanted.traits:
         asked[f"trait:{trait}"] = "required"
-    # Asking is not enough: it has been seen to start so.
-    if "secure-boot" not in _firmwares(manifest) or not _image(manifest).get(
-        "secure_boot"
-    ):
-        asked.pop("os_secure_boot", None)
+    if asked.get("os_secure_boot") == "required" and not _secure(manifest):
+        del asked["os_secure_boot"]
     if staged.role == "image":
         return asked
-    # A kernel is deployed on no node of its own.
+    # A kernel is not deployed by itself, and no machine is made of it.
     return {
         name: value
         for name, value in asked.items()
-        if not name.startswith("trait:")
+        if not name.startswith(OF_MACHINES)
     }
+
+
+def _secure(manifest: Mapping[str, Any]) -> bool:
+    """Whether all that starts it is signed, and it was seen to start so."""
+    signed = bool(_image(manifest).get("secure_boot"))
+    return signed and "secure-boot" in _firmwares(manifest)
 
 
 def _of_root(
@@ -145,8 +153,6 @@ def _of_root(
     facts = {
         # Ironic must not have to guess: without it, it looks at kernel_id.
         "img_type": _product(manifest),
-        "os_distro": image.get("os_distro"),
-        "os_version": image.get("os_version"),
         "os_admin_user": image.get("os_admin_user"),
         "img_config_drive": _config_drive(sources),
         "hw_qemu_guest_agent": "yes" if image.get("guest_agent") else None,

@@ -25,7 +25,6 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "opensuse-leap": "opensuse",
     "opensuse-slowroll": "opensuse",
     "opensuse-tumbleweed": "opensuse",
-    "openeuler": "openeuler",
     "redhat": "rhel",
     "sle_hpc": "sles",
     "sles_sap": "sles",
@@ -34,7 +33,8 @@ DISTRIBUTIONS: Mapping[str, str] = {
 # Of these nobody could say which distribution is meant.
 AMBIGUOUS = frozenset({"linux", "suse"})
 
-DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# Without a dot: "org.centos" and the like are among the synonyms, too.
+DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # As the distributor writes it: 12, 24.04, 9.4, 20260314.
 OS_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.IGNORECASE)

@@ -224,6 +224,8 @@ class ProductsTest(service_case.ServiceCase):
             "description": origin["description"],
             "architecture": "x86_64",
             "os_type": "linux",
+            "os_distro": "opensuse",
+            "os_version": "15.6",
             "dib_build_id": build["id"],
             "dib_role": role,
             "dib_elements": _elements(build),
@@ -233,14 +235,9 @@ class ProductsTest(service_case.ServiceCase):
         }
         if role == "ramdisk":
             said["dib_kernel_id"] = made.id_of("kernel")
-        if role != "image":
-            # No wish overrules what is so; of a kernel nothing was read.
-            said["os_distro"] = "windows"
-        else:
+        if role == "image":
             said |= {
                 "trait:CUSTOM_GPU": "required",
-                "os_distro": "opensuse",
-                "os_version": "15.6",
                 "os_admin_user": "tux",
                 "dib_boot_tested": "no",
                 **product.said,

@@ -157,7 +157,13 @@ class UploadTest(testtools.TestCase):
         self.assertEqual(2, upload.min_disk)
 
     def test_a_kernel_and_a_ramdisk(self) -> None:
-        self.ask(color="red", os_secure_boot="required")
+        self.ask(
+            color="red",
+            os_secure_boot="disabled",
+            os_distro="windows",
+            hw_firmware_type="bios",
+            img_config_drive="mandatory",
+        )
         for staged, word in ((KERNEL, "aki"), (BOOT, "ari")):
             upload = self.upload(RAMDISK, staged)
             self.assertEqual(
@@ -168,12 +174,14 @@ class UploadTest(testtools.TestCase):
             self.assertEqual(
                 {
                     *("architecture", "os_type", "description", "color"),
+                    "os_distro",
                     *("dib_build_id", "dib_role", "dib_elements"),
                     *("dib_built_at", *linked),
                 },
                 set(upload.properties),
             )
             self.assertEqual(staged.role, upload.properties["dib_role"])
+            self.assertEqual("debian", upload.properties["os_distro"])
         self.assertEqual("k", upload.properties["dib_kernel_id"])
 
     def test_a_kernel_beside_a_whole_disk_is_nobodys(self) -> None:
@@ -246,6 +254,8 @@ class UploadTest(testtools.TestCase):
         self.assertNotIn("os_secure_boot", self.told(secure_boot=False))
         untested = {**MANIFEST, "boot_tests": [BIOS]}
         self.assertNotIn("os_secure_boot", self.upload(untested).properties)
+        self.ask(os_secure_boot="disabled")
+        self.assertEqual("disabled", self.told()["os_secure_boot"])
 
     def test_the_disk_must_hold_all_of_it(self) -> None:
         for virtual_size, whole, root in (
