@@ -103,7 +103,7 @@ class Machine:
         """A host of this cloud with that in its local.conf."""
         path = self.path / name
         for folder in (
-            *("bin", "data", ".config/openstack"),
+            *("bin", "data", "etc", ".config/openstack"),
             *("logs", "run/uwsgi", "status"),
         ):
             (path / folder).mkdir(parents=True)
