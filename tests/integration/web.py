@@ -9,10 +9,12 @@ from tools.lab import daemon
 
 ETC = lab.CHECKOUT / "etc"
 
+# Their own pid files have names of their own: NAME.pid is the lab's, which
+# would not know what to end if a server wrote into it.
 NGINX = """\
 daemon off;
 user root;
-pid {folder}/nginx.pid;
+pid {folder}/master.pid;
 error_log stderr info;
 events {{}}
 http {{
@@ -27,7 +29,7 @@ APACHE = """\
 ServerRoot {folder}
 ServerName 127.0.0.1
 DefaultRuntimeDir {folder}
-PidFile {folder}/apache2.pid
+PidFile {folder}/master.pid
 ErrorLog {folder}/error.log
 User www-data
 Group www-data
