@@ -110,11 +110,19 @@ make_venv() {
     printf '%s\n' "$stamp" >"$dir/made-from"
 }
 
-# services_venv LOG: the path of the environment with the services of a
-# cloud, made when it is not there yet.
-services_venv() {
-    shared_venv "$1" services
+# cloud_venv LOG: the path of the environment with Keystone and Glance, made
+# when it is not there yet.
+cloud_venv() {
+    shared_venv "$1" cloud services cloud
     # For whoever sources this.
+    # shellcheck disable=SC2034
+    CLOUD_VENV=$SHARED_VENV
+}
+
+# services_venv LOG: the path of the one that has Ironic, Nova and their
+# company as well.
+services_venv() {
+    shared_venv "$1" services services cloud services
     # shellcheck disable=SC2034
     SERVICES_VENV=$SHARED_VENV
 }
@@ -122,23 +130,27 @@ services_venv() {
 # peer_venv LOG: the path of the environment with diskimage-builder, made
 # when it is not there yet.
 peer_venv() {
-    shared_venv "$1" peer
+    shared_venv "$1" peer peer peer
     # shellcheck disable=SC2034
     PEER_VENV=$SHARED_VENV
 }
 
-# shared_venv LOG NAME: the path of the environment that tools/ describes
-# under this name. Others may be making it at the same time.
+# shared_venv LOG NAME CONSTRAINTS REQUIREMENTS…: the path of an environment
+# that any checkout may use; the words name files of tools/. Others may be
+# making it at the same time.
 shared_venv() {
-    local log=$1 name=$2 hash
-    local constraints=$TOP/tools/constraints-$name.txt
-    hash=$(sha256sum "$constraints")
+    local log=$1 name=$2 constraints=$TOP/tools/constraints-$3.txt hash word
+    shift 3
+    local files=()
+    for word in "$@"; do
+        files+=("$TOP/tools/requirements-$word.txt")
+    done
+    hash=$(cat "$constraints" "${files[@]}" | sha256sum)
     SHARED_VENV=$DIB_CACHE/$name-${hash:0:12}
     mkdir -p "$DIB_CACHE"
     exec 8>"$DIB_CACHE/lock"
     flock 8
-    make_venv "$log" "$SHARED_VENV" "$constraints" \
-        "$TOP/tools/requirements-$name.txt"
+    make_venv "$log" "$SHARED_VENV" "$constraints" "${files[@]}"
     exec 8>&-
 }
 
