@@ -61,9 +61,11 @@ def debian() -> Published:
 
 @functools.cache
 def deploy_ramdisk() -> Mapping[str, Any]:
-    """The build of a kernel and a ramdisk, which Ironic's user may read.
+    """The build of a kernel and a ramdisk, which all may boot.
 
     The operator's, who is ``admin`` of a project, as tenants' are ``demo``'s.
+    Ironic reads both with the token of who deploys, where there is one: what
+    is shared with Ironic's own project alone is not there for a tenant.
     """
     own = lab.state().path / "elements"
     agent.add_element(own)
@@ -71,7 +73,7 @@ def deploy_ramdisk() -> Mapping[str, Any]:
     with service(*shelf) as running:
         service_case.wait_for_elements(running.cloud, *agent.ELEMENTS)
         # It is started soon enough, and emulated that takes minutes.
-        options = ("--member", "baremetal", "--no-boot-test")
+        options = ("--visibility", "community", "--no-boot-test")
         return built(running, agent.ELEMENTS, *options, user="admin")
 
 
