@@ -5,7 +5,7 @@ not in a way that can be trusted, there is nothing. The files were written by
 strangers' hooks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 import re
 import shlex
@@ -41,6 +41,12 @@ USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.IGNORECASE)
 DATASOURCE = re.compile(r"[A-Za-z0-9]{1,64}")
 
 CLOUD_CONFIG = "/etc/cloud/cloud.cfg"
+# Of all its files; Debian's are 10 KiB. A parser takes seconds for the worst
+# of them, however short.
+LONGEST_CONFIG = 512 * 1024
+MOST_FILES = 64
+MOST_SOURCES = 64
+MERGE = "tag:yaml.org,2002:merge"
 
 # glean is there in place of cloud-init; it knows config drives only, and
 # gives the keys to root.
@@ -91,13 +97,10 @@ def _first_boot(root: Path) -> dict[str, Any]:
 
 def _cloud_init(root: Path, main: str) -> dict[str, Any]:
     """What cloud-init would make of its files: the last one that says so."""
-    folder = f"{CLOUD_CONFIG}.d"
-    parts = [
-        inside.text(root, f"{folder}/{name}")
-        for name in inside.names(root, folder)
-        if name.endswith(".cfg")
-    ]
-    files = [_yaml(text) for text in [main, *parts] if text is not None][::-1]
+    try:
+        files = [_yaml(text) for text in _configuration(root, main)][::-1]
+    except _Unreadable:
+        return {}
     sources = _last_word(files, "datasource_list")
     return {
         "os_admin_user": _admin_user(files),
@@ -105,10 +108,30 @@ def _cloud_init(root: Path, main: str) -> dict[str, Any]:
     }
 
 
+def _configuration(root: Path, main: str) -> Iterator[str]:
+    """The texts of its files, in their order.
+
+    :raises _Unreadable: there is more than anybody wants to read.
+    """
+    yield main
+    left = LONGEST_CONFIG - len(main)
+    folder = f"{CLOUD_CONFIG}.d"
+    names = inside.names(root, folder)
+    found = [name for name in names if name.endswith(".cfg")]
+    if len(found) > MOST_FILES:
+        raise _Unreadable(folder)
+    for name in found:
+        path = f"{folder}/{name}"
+        text = inside.text(root, path) or ""
+        left -= len(text)
+        if left < 0 or inside.is_longer(root, path):
+            raise _Unreadable(path)
+        yield text
+
+
 def _admin_user(files: Sequence[Mapping[str, Any]]) -> str | None:
     """Who gets the keys, where cloud-init makes a user of its own choice."""
-    users = _last_word(files, "users")
-    if not isinstance(users, list) or "default" not in users:
+    if "default" not in _names(_last_word(files, "users")):
         return None
     # The older word for it counts more.
     named = _last_word(files, "user")
@@ -120,8 +143,17 @@ def _admin_user(files: Sequence[Mapping[str, Any]]) -> str | None:
     )
 
 
+def _names(users: object) -> list[object]:
+    """Who is among the users, in each form that cloud-init takes."""
+    if isinstance(users, str):
+        return [name.strip() for name in users.split(",")]
+    if isinstance(users, dict):
+        return [name for name, wanted in users.items() if wanted]
+    return users if isinstance(users, list) else []
+
+
 def _datasources(said: object) -> list[str]:
-    if not isinstance(said, list):
+    if not isinstance(said, list) or len(said) > MOST_SOURCES:
         return []
     words = [_matching(DATASOURCE, word) for word in said]
     # The one without data is no place that keys could come from.
@@ -144,12 +176,37 @@ def _last_word(files: Sequence[Mapping[str, Any]], *path: str) -> object:
     return None
 
 
+class _Unreadable(Exception):
+    """cloud-init may find something there, and we do not."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what a stranger wrote.
+
+    Of what it reads, only "<<" becomes more than stands there.
+    """
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Take no mapping into another: a few lines make billions of it.
+
+        :raises _Unreadable: one should be.
+        """
+        if any(key.tag == MERGE for key, _ in node.value):
+            raise _Unreadable("<<")
+        super().flatten_mapping(node)
+
+
 def _yaml(text: str) -> Mapping[str, Any]:
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _Loader)  # noqa: S506 (it is a SafeLoader)
     # Whatever a stranger's file makes a parser do, it is a file that says
     # nothing: cloud-init takes it for that, too.
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (
+        yaml.YAMLError,
+        # Of tags with a value that is not theirs: "!!int ''", "!!bool x".
+        *(ArithmeticError, AttributeError, LookupError),
+        *(TypeError, ValueError, RecursionError),
+    ):
         return {}
     return data if isinstance(data, dict) else {}
 

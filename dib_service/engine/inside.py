@@ -22,6 +22,14 @@ def text(root: Path, path: str) -> str | None:
     return None
 
 
+def is_longer(root: Path, path: str) -> bool:
+    """Whether it is a regular file of which ``text`` says nothing."""
+    with contextlib.suppress(OSError), _opened(root, path) as held:
+        status = os.fstat(held)
+        return stat.S_ISREG(status.st_mode) and status.st_size > LONGEST_TEXT
+    return False
+
+
 def names(root: Path, path: str) -> list[str]:
     """What is in a directory, sorted; nothing if it is not there."""
     with contextlib.suppress(OSError), _opened(root, path) as held:

@@ -1,6 +1,6 @@
 """What a tree says of itself, and what is made of it."""
 
-from dib_service.engine import facts
+from dib_service.engine import facts, inside
 from tests.unit.engine.test_elements import OnDisk
 
 # The ID and VERSION_ID of os-release, and what Glance is told.
@@ -121,12 +121,48 @@ class FirstBoot(Tree):
         self.assertEqual(["ConfigDrive", "Ec2"], self.read()["datasources"])
 
     def test_files_that_are_no_configuration(self):
-        for text in ("[", "- a", "a: &x [*x]", "\0", "!!python/none"):
+        for text in (
+            *("[", "- a", "a: &x [*x]", "\0", "!!python/none"),
+            *("a: !!int ''", "a: !!bool x", "a: !!timestamp x"),
+            *("a: !!float ''", f"a: {'1:' * 999}1.0", "- " * 100000),
+        ):
             with self.subTest(text):
                 self.cloud(own=text)
                 self.assertEqual({"os_admin_user": "debian"}, self.read())
         self.write("etc/cloud/cloud.cfg.d/other.conf", "users: []")
         self.assertEqual("debian", self.read()["os_admin_user"])
+
+    def test_what_cannot_be_read_is_not_guessed(self):
+        bomb = ["a0: &a0 {a: 1}"]
+        for level in range(30):
+            each = ", ".join([f"*a{level}"] * 9)
+            bomb.append(f"a{level + 1}: &a{level + 1} {{<<: [{each}]}}")
+        for text in (
+            "\n".join(bomb),
+            "user: stack\n#" + "x" * inside.LONGEST_TEXT,
+        ):
+            with self.subTest(text[:20]):
+                self.cloud(own=text)
+                self.assertEqual({}, self.read())
+        for count, size in (9, 2**16), (100, 1):
+            many = {str(n): "#" + "x" * size for n in range(count)}
+            self.cloud(own="", **many)
+            self.assertEqual({}, self.read())
+
+    def test_so_many_sources_are_none(self):
+        many = [f"x{number}" for number in range(1000)]
+        self.cloud(own=f"datasource_list: {many}")
+        self.assertNotIn("datasources", self.read())
+
+    def test_each_way_to_say_users(self):
+        for text in (
+            "users: default",
+            "users: 'alice, default'",
+            "users: {default: true, alice: {sudo: x}}",
+        ):
+            with self.subTest(text):
+                self.cloud(own=text)
+                self.assertEqual("debian", self.read()["os_admin_user"])
 
     def test_glean_has_a_config_drive_and_root(self):
         self.write("usr/glean/bin/glean", "").chmod(0o755)
