@@ -81,6 +81,10 @@ RUNNING = re.compile(
 # systemd says so twice a second for as long as it waits.
 WAITS = re.compile(r"\[[ *]+\] .*(?:A \S+ job is running for|Job .* running)")
 MOST_WAITS = 100
+# What the kernel says when it starts the /init of a ramdisk, and how its own
+# lines begin.
+STARTED = "as init process"
+KERNELS = re.compile(r"\[ *\d+\.\d{6}\] ")
 FAILED = re.compile(r"\[[^]\n]*FAILED[^]\n]*\] Failed to start ([^\n]+)")
 
 
@@ -96,6 +100,7 @@ class Console:
         self._rest = ""
         self._recent = ""
         self._waits: set[str] = set()
+        self._started = self._spoken = False
         self._lock = threading.Lock()
 
     def listen(self, source: BinaryIO) -> None:
@@ -117,6 +122,15 @@ class Console:
                 self._take(clean(line))
 
     @property
+    def init_speaks(self) -> bool:
+        """Whether anybody but the kernel has spoken since it started /init."""
+        with self._lock:
+            rest = clean(self._rest)
+            # Half a line of the kernel's is still the kernel's.
+            prompt = self._started and rest and not rest.startswith("[")
+            return self._spoken or bool(prompt)
+
+    @property
     def text(self) -> str:
         """The end of what was said, as far as it is of any interest."""
         with self._lock:
@@ -132,6 +146,10 @@ class Console:
         # Of a menu's frame nobody learns anything.
         if not SAYS.search(line):
             return
+        if STARTED in line:
+            self._started = True
+        elif self._started and not KERNELS.match(line):
+            self._spoken = True
         self._kept.append(line)
         self._recent = f"{self._recent}{line}\n"[-RECENT:]
         if self._is_known(line):

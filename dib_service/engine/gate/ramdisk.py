@@ -4,7 +4,6 @@ from collections.abc import Callable
 import contextlib
 from http.client import HTTPException
 import json
-import re
 import time
 from typing import Any
 import urllib.request
@@ -18,8 +17,6 @@ AGENT_PORT = 9999
 ANSWER_SECONDS = 20.0
 LONGEST_ANSWER = 64 * 1024
 
-STARTED = "as init process"
-KERNELS = re.compile(r"\[ *\d+\.\d{6}\] ")
 # How long an /init that has spoken goes on without the kernel's panic.
 ALIVE_SECONDS = 5.0
 
@@ -54,7 +51,7 @@ def wait_for_init(machine: Machine, tell: Callable[[str], None]) -> None:
     patience = ALIVE_SECONDS * (EMULATED if emulated else 1)
     spoke = 0.0
     while not spoke or time.monotonic() - spoke < patience:
-        if not spoke and speaks(machine.console.text):
+        if not spoke and machine.console.init_speaks:
             tell("its /init runs")
             spoke = time.monotonic()
         if not machine.left:
@@ -63,13 +60,6 @@ def wait_for_init(machine: Machine, tell: Callable[[str], None]) -> None:
                 f"after {machine.age:.0f} s its /init has not spoken",
             )
         machine.go_on("")
-
-
-def speaks(text: str) -> bool:
-    """Whether anybody but the kernel has spoken since it started /init."""
-    _, started, after = text.rpartition(STARTED)
-    lines = after.splitlines()[1:] if started else []
-    return any(line and not KERNELS.match(line) for line in lines)
 
 
 def _answer(url: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import unittest
 
 from dib_service.engine.gate import console
 
+KERNEL = "[    1.234567] Run /init as init process\n"
+
 
 class Heard(unittest.TestCase):
     def setUp(self):
@@ -95,6 +97,31 @@ class Signs(unittest.TestCase):
                 found = console.sign(text)
                 self.assertIsNotNone(found)
                 self.assertEqual(code, found[0])
+
+    def test_init_has_spoken(self):
+        for text in (
+            f"{KERNEL}Starting\n",
+            f"{KERNEL}[    1.400000] usb: new\nudev\n[    1.5",
+            f"{KERNEL}[    1.400000] usb: new\n/ # ",
+            # Much of it, since somebody looked last.
+            f"{KERNEL}Starting\n" + "[    1.400000] usb: new\n" * 1000,
+        ):
+            self.assertTrue(self.heard(text).init_speaks, text)
+
+    def test_only_the_kernel_has(self):
+        for text in (
+            "",
+            "SeaBIOS\nDecompressing Linux\n",
+            KERNEL,
+            f"{KERNEL}[    1.400000] usb: new\n",
+            f"{KERNEL}[    1.4",
+        ):
+            self.assertFalse(self.heard(text).init_speaks, text)
+
+    def heard(self, text):
+        heard = console.Console(lambda line: None)
+        heard.feed(text.encode())
+        return heard
 
     def test_the_words_of_the_kernel_are_told(self):
         _, problem = console.sign("Kernel panic - not syncing: No init found")
