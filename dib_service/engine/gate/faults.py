@@ -1,6 +1,7 @@
 """What a test can find, by code: whose turn it is and what they can do."""
 
 from collections.abc import Iterable, Mapping
+import json
 from typing import Any
 
 from dib_service.engine import errors
@@ -71,6 +72,11 @@ REMEDIES: Mapping[str, str] = {
 
 OPERATORS = frozenset({"boot-test-host"})
 
+# What is told through a pipe has to stay one line of process.stream, which
+# cuts at 16 KiB; a letter that is not ASCII has up to 12 bytes there.
+LONGEST_PROBLEM = 400
+MOST_BYTES = 8 * 1024
+
 
 class Found(Exception):
     """A machine does not do what it should; ``code`` is one of REMEDIES."""
@@ -84,11 +90,14 @@ class Found(Exception):
         self.last_lines = list(last_lines)[-errors.LAST_LINES :]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is told through a pipe."""
+        """As it is told through a pipe: of many words the last."""
+        lines = self.last_lines
+        while len(json.dumps(lines)) > MOST_BYTES:
+            lines = lines[1:]
         return {
             "code": self.code,
-            "problem": self.problem,
-            "last_lines": self.last_lines,
+            "problem": self.problem[:LONGEST_PROBLEM],
+            "last_lines": lines,
         }
 
 

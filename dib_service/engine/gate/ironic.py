@@ -101,6 +101,9 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     ironic: Ironic
 
+    def handle_error(self, *request: object) -> None:
+        """Be quiet: who breaks the rules of HTTP is not answered."""
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
@@ -114,8 +117,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(200 if answer else 404, answer or {})
 
     def do_POST(self) -> None:
-        size = min(int(self.headers.get("Content-Length", 0)), MOST_BYTES)
-        body = json.loads(self.rfile.read(size) or b"{}")
+        said = self.headers.get("Content-Length", "0")
+        # Less than nothing would be all that ever comes.
+        size = min(int(said), MOST_BYTES) if said.isdecimal() else 0
+        body = _object(self.rfile.read(size))
         self._answer(self.server.ironic.post(self.path, body), {})
 
     def log_message(self, format: str, *args: object) -> None:
@@ -128,3 +133,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """What was said; empty if it is no JSON object."""
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(data)
+        if isinstance(body, dict):
+            return body
+    return {}

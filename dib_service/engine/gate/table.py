@@ -108,7 +108,7 @@ def _in_gpt(head: bytes, size: int, sector: int) -> Placed:
     if not free:
         raise _no_room("all entries of its GPT are taken")
     blocks = size // sector
-    last = _last_usable(size, sector)
+    last = _last_usable(size, sector, len(table))
     start = _drive_start((last + 1) * sector)
     _write_entry(table, free[0], start // sector, last, CONFIG_2)
     copy = (last + 1) * sector
@@ -209,13 +209,14 @@ def _write_entry(
     )
 
 
-def _last_usable(size: int, sector: int) -> int:
-    return (size - _tail(sector)) // sector - 1
+def _last_usable(size: int, sector: int, entries: int = 0) -> int:
+    return (size - _tail(sector, entries)) // sector - 1
 
 
-def _tail(sector: int) -> int:
-    """The copy of the entries and of the header."""
-    return len(_whole(bytes(ENTRIES * ENTRY.size), sector)) + sector
+def _tail(sector: int, entries: int = 0) -> int:
+    """The copy of the entries, of so many bytes or more, and of the header."""
+    entries = max(entries, ENTRIES * ENTRY.size)
+    return -(-entries // sector) * sector + sector
 
 
 def _drive_start(end: int) -> int:

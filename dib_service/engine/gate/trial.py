@@ -26,6 +26,8 @@ BESIDE_SECONDS = 300.0
 KNOWN = Path("boot-test/accelerator.json")
 
 MOST_LINES = 20000
+# No machine takes so many seconds or MiB.
+LARGEST = 10**7
 
 # What is told of each machine.
 WANTED: Mapping[str, tuple[type, ...]] = {
@@ -83,9 +85,9 @@ def run(
         except errors.CommandError as exc:
             raise ears.fault or faults.failed(
                 "boot-test-host",
-                f"the test ended without a result: {exc}",
+                f"the test ended without a result: {console.clean(str(exc))}",
                 firmware="",
-                last_lines=exc.last_lines,
+                last_lines=ears.last,
             ) from exc
     if len(ears.verdict.boot_tests) != len(plan.firmwares):
         raise ears.fault or faults.failed(
@@ -128,7 +130,7 @@ class _Ears:
             result = _result(facts["result"])
             if result:
                 self.verdict.boot_tests.append(result)
-        elif isinstance(facts.get("min_ram_mib"), int):
+        elif _is_number(facts.get("min_ram_mib")):
             self.verdict.min_ram_mib = facts["min_ram_mib"]
 
     def _tell(self, text: str) -> None:
@@ -150,7 +152,7 @@ def _fault(facts: Mapping[str, Any]) -> errors.BootFailed:
     lines = facts.get("last_lines")
     return faults.failed(
         code if code in faults.REMEDIES else "boot-test-host",
-        console.clean(str(facts.get("problem")))[:2000],
+        console.clean(str(facts.get("problem"))),
         firmware=console.clean(str(facts.get("firmware") or "")),
         last_lines=[
             console.clean(str(each))
@@ -162,8 +164,17 @@ def _fault(facts: Mapping[str, Any]) -> errors.BootFailed:
 def _result(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """A result as it stands in a manifest; nothing if it is none."""
     found = {name: facts.get(name) for name in WANTED}
-    sound = all(type(found[name]) in kinds for name, kinds in WANTED.items())
+    sound = all(
+        type(found[name]) in kinds
+        and (isinstance(found[name], str | bool) or _is_number(found[name]))
+        for name, kinds in WANTED.items()
+    )
     return found if sound and found["firmware"] in FIRMWARES else None
+
+
+def _is_number(value: object) -> bool:
+    """Whether it can be seconds or MiB; JSON has NaN and true in Python."""
+    return type(value) in (int, float) and 0 <= value < LARGEST  # type: ignore[operator]
 
 
 @contextlib.contextmanager
@@ -212,10 +223,10 @@ def _known(cache: Path, plan: Plan) -> Accelerator | None:
     if not plan.settings.kvm:
         return "tcg"
     with contextlib.suppress(OSError, ValueError):
-        data = json.loads((cache / KNOWN).read_text())
-        if data.get("of") == _host(plan) and data["is"] in ("kvm", "tcg"):
-            answer: Accelerator = data["is"]
-            return answer
+        # Hooks can write there as well.
+        data = _object((cache / KNOWN).read_text())
+        if data and data.get("of") == _host(plan):
+            return cell.KNOWN.get(str(data.get("is")))
     return None
 
 

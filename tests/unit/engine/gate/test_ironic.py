@@ -1,7 +1,10 @@
 """An agent is looked up and heard, and one that answers is found."""
 
+import contextlib
 import http.server
+import io
 import json
+import socket
 import threading
 import unittest
 import urllib.error
@@ -46,6 +49,28 @@ class Cloud(unittest.TestCase):
                 ask(self.cloud, path, body)
             caught.exception.close()
             self.assertEqual(status, caught.exception.code)
+
+    def test_a_strangers_request_has_an_end(self):
+        port = self.cloud._server.server_address[1]
+        path = f"/v1/heartbeat/{self.cloud.node}"
+        for length, body in (
+            ("-1", ""),
+            ("x", ""),
+            ("2", "[]"),
+            ("1", "{"),
+            ("5000", "[" * 5000),
+        ):
+            with (
+                self.subTest(length),
+                contextlib.redirect_stderr(io.StringIO()) as shown,
+                socket.create_connection(("127.0.0.1", port), 5) as stranger,
+            ):
+                stranger.sendall(
+                    f"POST {path} HTTP/1.0\r\nContent-Length: {length}"
+                    f"\r\n\r\n{body}".encode()
+                )
+                self.assertIn(b" 403 ", stranger.recv(99))
+                self.assertEqual("", shown.getvalue())
 
 
 class Agent(http.server.BaseHTTPRequestHandler):

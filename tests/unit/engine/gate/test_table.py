@@ -107,6 +107,16 @@ class Tables(unittest.TestCase):
         self.assertEqual(0, placed.room(-1))
         self.assertEqual(0, placed.room(2))
 
+    def test_a_gpt_of_more_entries_than_usual(self):
+        disk = self.gpt(512, SIZE)
+        head = bytearray(disk.head)
+        # Their number stands 80 bytes into the header.
+        struct.pack_into("<I", head, 512 + 80, 2 * table.ENTRIES)
+        disk.patch(table.with_drive(bytes(head), SIZE, 512))
+        last = SIZE // 512 - 1
+        self.assert_sound(disk, 1, last)
+        self.assert_sound(disk, last, 1)
+
     def test_no_entry_is_left_in_a_gpt(self):
         disk = self.gpt(512, SIZE)
         head = bytearray(disk.head)

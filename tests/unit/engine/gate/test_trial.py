@@ -151,9 +151,14 @@ class Runs(unittest.TestCase):
             {"result": {**RESULT, "firmware": "x"}},
             {"result": {**RESULT, "memory_mib": True}},
             {"result": {}},
+            {"result": {**RESULT, "seconds": float("nan")}},
+            {"result": {**RESULT, "memory_mib": -1}},
+            {"result": {**RESULT, "memory_mib": 10**30}},
             {"result": {**RESULT, "more": 1}},
+            {"min_ram_mib": True},
+            {"min_ram_mib": 10**30},
         )
-        self.assertEqual([RESULT], verdict.boot_tests)
+        self.assertEqual({"boot_tests": [RESULT]}, verdict.to_dict())
         self.assertEqual("Traceback ".strip(), self.lines[0].strip())
         self.assertFalse((self.place / "cache").exists())
         fault = self.code(
@@ -162,6 +167,23 @@ class Runs(unittest.TestCase):
         )
         self.assertEqual("boot-test-host", fault["code"])
         self.assertLess(len(fault["message"]), 4000)
+
+    def test_the_last_words_are_cleaned(self):
+        fault = self.code(
+            {"text": "bios | x\x1b[2J"},
+            fails=errors.CommandError(["t"], 1, last_lines=["\x1b[2Jlast"]),
+        )
+        self.assertNotIn("\x1b", fault["message"])
+        self.assertEqual(["bios | x"], fault["last_lines"])
+
+    def test_what_is_known_of_the_host_may_be_nonsense(self):
+        known = self.place / "cache" / trial.KNOWN
+        known.parent.mkdir(parents=True)
+        host = trial._host(PLAN)
+        for text in ("[]", "{", json.dumps({"of": host}), "[" * 10**5):
+            known.write_text(text)
+            self.run_it({"result": RESULT})
+            self.assertEqual("unknown", self.words[-1])
 
     def test_nobody_listens_for_ever(self):
         self.run_it({"result": RESULT}, *["x"] * (2 * trial.MOST_LINES))
