@@ -68,6 +68,26 @@ def position(text: str) -> int:
     return _whole(text, 0, "a whole number, 0 or more")
 
 
+def reference(text: str) -> str:
+    """A name or an id, which an empty variable of a script is not.
+
+    :raises ArgumentTypeError: when it is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no name and no ID")
+    return text
+
+
+def node(text: str) -> str:
+    """A node's name or id; Ironic's names are such as hosts may have.
+
+    :raises ArgumentTypeError: when it would be another path in Ironic's API.
+    """
+    if re.search(r"[/?#\s]", text) or text in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} is no node's name or ID")
+    return text
+
+
 def _whole(text: str, least: int, form: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} is not {form}")

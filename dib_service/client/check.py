@@ -10,7 +10,7 @@ from openstack import connection, exceptions
 from osc_lib import exceptions as osc_exceptions
 from osc_lib.command import command
 
-from dib_service.client import columns, deployable
+from dib_service.client import arguments, columns, deployable
 from dib_service.client.deployable.case import Body, Case
 
 
@@ -27,11 +27,15 @@ class CheckDeployable(command.Lister):
         """What may be asked for."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "image", metavar="<image>", help="Image to judge (ID or name)"
+            "image",
+            metavar="<image>",
+            type=arguments.reference,
+            help="Image to judge (ID or name)",
         )
         parser.add_argument(
             "--node",
             metavar="<node>",
+            type=arguments.node,
             help=(
                 "Node to deploy to (ID or name); without --flavor, by "
                 "Ironic's own API"
@@ -40,11 +44,13 @@ class CheckDeployable(command.Lister):
         parser.add_argument(
             "--flavor",
             metavar="<flavor>",
+            type=arguments.reference,
             help="Flavor of a server to make through Nova (ID or name)",
         )
         parser.add_argument(
             "--bare-metal-project",
             metavar="<project>",
+            type=arguments.reference,
             help=(
                 "Project of the user that Ironic reads images as (ID or "
                 "name), often service: may it read the image?"

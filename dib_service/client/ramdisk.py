@@ -9,7 +9,7 @@ from openstack import connection, exceptions
 from osc_lib import exceptions as osc_exceptions
 from osc_lib.command import command
 
-from dib_service.client import columns, plugin, sdk
+from dib_service.client import arguments, columns, plugin, sdk
 
 # What a node calls each file, by the role that it has in a build.
 FIELDS = {"kernel": "deploy_kernel", "ramdisk": "deploy_ramdisk"}
@@ -38,6 +38,7 @@ class SetDeployRamdisk(command.Lister):
         nodes.add_argument(
             "--node",
             metavar="<node>",
+            type=arguments.node,
             dest="nodes",
             action="append",
             help="Node to set (ID or name; repeat for several)",

@@ -95,7 +95,8 @@ class NodesTest(service_case.ServiceCase):
                 "access": "warning",
                 "boot mode": "warning",
                 "architecture": "problem",
-                "traits": "problem",
+                # What Nova would look at.
+                "traits": "warning",
                 "deploy interface": "ok",
                 "deploy ramdisk": "problem",
                 "node": "warning",

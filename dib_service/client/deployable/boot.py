@@ -56,7 +56,7 @@ def _mode(case: Case) -> tuple[str, str]:
     if _wants_secure_boot(case):
         return "uefi", f"{who} asks for secure boot"
     if asked.get("boot_mode"):
-        return asked["boot_mode"].lower(), f"asked for by {who}"
+        return str(asked["boot_mode"]).lower(), f"asked for by {who}"
     own = case.node_capabilities.get("boot_mode")
     if own:
         return own.lower(), "the node's capability"

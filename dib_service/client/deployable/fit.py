@@ -169,10 +169,12 @@ def hypervisor(case: Case) -> Iterator[Finding]:
     Sources: nova.scheduler.filters.image_props_filter, where a cloud uses it,
     and nova.virt.ironic.driver _get_nodes_supported_instances: what counts is
     baremetal, though Nova shows such a host's hypervisor_type as ironic.
+    Ironic itself does not ask.
     """
+    say = warning if case.flavor is None else problem
     kind = case.image.get("hypervisor_type") or case.image.get("img_hv_type")
     if kind and str(kind).lower() != "baremetal":
-        yield problem(
+        yield say(
             "hypervisor",
             f"hypervisor_type={kind} keeps it off bare metal where Nova "
             "filters by image properties",
@@ -184,7 +186,8 @@ def traits(case: Case) -> Iterator[Finding]:
 
     Sources: nova.virt.ironic.patcher and nova.scheduler.utils: trait:NAME
     with the value required; ironic.conductor.utils
-    validate_instance_info_traits.
+    validate_instance_info_traits, which sees those that Nova hands over:
+    without Nova nobody asks what the image wants.
     """
     asked = {
         key.removeprefix(TRAIT): value
@@ -212,9 +215,18 @@ def traits(case: Case) -> Iterator[Finding]:
     elif case.node is None:
         yield ok("traits", f"the node must have {', '.join(needed)}")
     elif lacking:
-        yield problem("traits", f"the node lacks {', '.join(sorted(lacking))}")
+        yield _lacking(case, sorted(lacking))
     else:
         yield ok("traits", f"the node has {', '.join(needed)}")
+
+
+def _lacking(case: Case, names: list[str]) -> Finding:
+    words = f"the node lacks {', '.join(names)}"
+    if case.flavor is None:
+        return warning(
+            "traits", f"{words}: Nova would pass it over, Ironic does not ask"
+        )
+    return problem("traits", words)
 
 
 def _flavor_traits(case: Case) -> set[str]:

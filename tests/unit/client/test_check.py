@@ -78,6 +78,26 @@ class TestCheck(CheckTestCase):
             with self.assertRaises(exceptions.NotFoundException):
                 self.run_command(check.CheckDeployable, *words)
 
+    def test_what_cannot_be_a_name_is_not_passed_over(self):
+        """As the variable of a script that was never set."""
+        for words in (
+            ("",),
+            ("web", "--node", ""),
+            ("web", "--node", "rack1-7/traits"),
+            ("web", "--flavor", ""),
+            ("web", "--bare-metal-project", " "),
+        ):
+            with self.subTest(words), self.assertRaises(SystemExit) as caught:
+                self.run_command(check.CheckDeployable, *words)
+            self.assertEqual(2, caught.exception.code)
+
+    def test_what_a_node_has_may_be_no_text(self):
+        self.cloud.nodes[0]["instance_info"] = {
+            "capabilities": {"boot_mode": 1}
+        }
+        said = self.check("web", "--node", NODE_ID, "-f", "json", status=1)
+        self.assertEqual("problem", said["boot mode"][0][0])
+
     def test_the_catalog_has_only_glance(self):
         for kind, option in (("baremetal", "--node"), ("compute", "--flavor")):
             self.leave_out(kind)
@@ -89,9 +109,9 @@ class TestCheck(CheckTestCase):
         """Not the names and defaults that the SDK has for some of them."""
         self.image["trait:CUSTOM_IB"] = "required"
         self.image["hypervisor_type"] = "qemu"
-        said = self.check("web", "--node", NODE_ID, "-f", "json", status=1)
+        said = self.check("web", "--node", NODE_ID, "-f", "json")
         self.assertIn("CUSTOM_IB", said["traits"][0][1])
-        self.assertEqual("problem", said["hypervisor"][0][0])
+        self.assertEqual("warning", said["hypervisor"][0][0])
 
     def test_linked_images_are_looked_up(self):
         self.image.update(base.PARTITION)

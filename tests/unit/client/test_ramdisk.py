@@ -74,6 +74,11 @@ class RamdiskTestCase(cloud.CloudTestCase):
         self.assertEqual([], self.cloud.patched)
         return str(caught.exception)
 
+    def test_an_empty_name_is_no_node(self):
+        with self.assertRaises(SystemExit):
+            self.set("ipa", "--node", "")
+        self.assertEqual([], self.cloud.patched)
+
     def info(self, number):
         return self.cloud.nodes[number]["driver_info"]
 

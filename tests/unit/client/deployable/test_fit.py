@@ -131,6 +131,10 @@ class TestKind(base.RuleCase):
                 self.assert_says(
                     "problem", "hypervisor", base.case(image={key: kind}), kind
                 )
+            # Ironic itself does not ask.
+            self.assert_says(
+                "warning", "hypervisor", on_node(image={key: "qemu"}), "Nova"
+            )
             metal = base.case(image={key: "baremetal"})
             self.assert_silent("hypervisor", metal)
 
@@ -150,6 +154,12 @@ class TestTraits(base.RuleCase):
             "problem",
             "traits",
             base.case(specs={"trait2:CUSTOM_IB": "required"}),
+        )
+
+    def test_without_nova_nobody_asks(self):
+        ib = {"trait:CUSTOM_IB": "required"}
+        self.assert_says(
+            "warning", "traits", on_node(image=ib), "lacks CUSTOM_IB"
         )
 
     def test_the_flavor_forbids_it(self):
