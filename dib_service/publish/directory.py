@@ -51,7 +51,10 @@ class Directory(target.Target):
     def right(self) -> target.Right:
         """Where to write; the file system knows who may."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._images.mkdir(exist_ok=True, mode=0o755)
+        if not self._images.is_dir():
+            self._images.mkdir(exist_ok=True)
+            # The web server is another user, which our umask may not let in.
+            self._images.chmod(0o755)
         return target.Right(
             "directory", str(self._staging), "", time.time() + FOR_EVER_SECONDS
         )

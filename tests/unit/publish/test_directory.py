@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import stat
 import subprocess
@@ -54,6 +55,17 @@ class DirectoryTest(testtools.TestCase):
         assert image is not None
         self.target.show(image, AUDIENCE)
         return self.path / "web" / "images" / ID
+
+    def test_the_web_server_gets_in_whatever_our_umask(self) -> None:
+        self.addCleanup(os.umask, os.umask(0o027))
+        place = self.path / "new"
+        place.mkdir()
+        directory.Directory("web", place).right()
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode)
+            for path in place.iterdir()
+        }
+        self.assertEqual({"staging": 0o750, "images": 0o755}, modes)
 
     def test_what_is_staged_is_out_of_sight(self) -> None:
         self.upload()
