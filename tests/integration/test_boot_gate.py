@@ -56,7 +56,7 @@ class StoppedTest(service_case.ServiceCase):
         self.assertEqual(code, fault["code"], f"{fault}\n{log[-4000:]}")
         self.assertEqual("element", fault["turn"])
         self.assertEqual([], build["image_ids"])
-        self.assertEqual([], test_service_gate.images_of(self, "demo"))
+        self.assertEqual([], test_service_gate.images_of(self, build_id))
         self.assert_nothing_left()
         return fault
 
