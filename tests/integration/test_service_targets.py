@@ -63,7 +63,7 @@ class TargetsTest(service_case.ServiceCase):
         with cloud.account("dib").connect() as service:
             bare_metal = service.current_project_id
         cls.changes = {
-            "builder": {"upload_timeout": 15, "upload_pause": 1},
+            "builder": {"upload_timeout": 30, "upload_pause": 1},
             "conductor": {"sweep_interval": 2},
             "publish": {
                 "targets": "glance,west,web",
