@@ -2,7 +2,7 @@
 
     with Ironic() as ironic:
         ...  # a guest with ipa-api-url={ironic.url} on its kernel's line
-        ironic.wait_for_heartbeat()
+        ironic.heartbeat(60)
 
 It knows one node, whatever the machine's addresses are. The paths and what
 is answered are those of Ironic's API reference, at a version in which the
@@ -24,9 +24,10 @@ from dib_service.engine.gate import drive
 VERSION = "1.62"
 HEARTBEAT_SECONDS = 60
 
-# What an agent may say at once.
-MOST_BYTES = 1024 * 1024
-MOST_HEARTBEATS = 100
+# What an agent may say at once; of what it has said before, the first is kept.
+# A parser makes some sixty times as much of the worst.
+MOST_BYTES = 64 * 1024
+MOST_HEARTBEATS = 10
 
 
 class Ironic:
