@@ -32,6 +32,9 @@ ANSWER_BYTES = 1024 * 1024
 BUSY = frozenset({"saving", "importing", "uploading"})
 STUCK_TICK_SECONDS = 2.0
 
+# There is such an image already; there is none any more.
+MEANT = frozenset({("POST", 409), ("GET", 404)})
+
 # What asking again with the same words cannot mend.
 FINAL_STATUSES = frozenset({400, 405, 411, 415})
 
@@ -179,7 +182,7 @@ class Glance(Staging):
             ).encode(),
         )
         # An earlier try of ours: nobody else knows the id.
-        return self._show(image) if status == 409 else state
+        return self._show(image) if status == 409 else _image_in(state)
 
     def _settled(
         self, image: Image, state: Mapping[str, Any]
@@ -212,7 +215,7 @@ class Glance(Staging):
                 f"image {image.id} has been deleted from Glance, and an "
                 "image id cannot be used twice",
             )
-        return state
+        return _image_in(state)
 
     def _put(self, image: Image, source: Source) -> None:
         with contextlib.closing(pieces_of(source)) as pieces:
@@ -233,7 +236,7 @@ class Glance(Staging):
         body: bytes | Iterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Mapping[str, Any]]:
-        """Status and JSON of an answer that is fine, 404 or 409.
+        """Status and JSON of an answer that is fine, or has a meaning here.
 
         :raises Trouble: no answer, or one that may change.
         :raises Refused: an answer that will not.
@@ -247,7 +250,7 @@ class Glance(Staging):
             raise Trouble(
                 f"{method} {path}: {type(exc).__name__}: {exc}"
             ) from exc
-        if status in (404, 409) and method != "PUT":
+        if (method, status) in MEANT:
             return status, {}
         if status >= 300:
             said = f"{method} {path} was answered {status}: {_said(data)}"
@@ -370,6 +373,16 @@ def _check(image: Image, state: Mapping[str, Any], source: Source) -> None:
             image.id,
             f"image {image.id} in Glance has other bytes than were sent",
         )
+
+
+def _image_in(state: object) -> Mapping[str, Any]:
+    """The answer, if it is an image.
+
+    :raises Trouble: something else than Glance has answered.
+    """
+    if not isinstance(state, dict) or "status" not in state:
+        raise Trouble("what answers in Glance's place shows no image")
+    return state
 
 
 def _said(data: bytes) -> str:
