@@ -10,8 +10,12 @@ OURS = frozenset(
     }
 )  # fmt: skip
 
-# Glance's own names, ours, and the signature of bytes that nobody has seen.
-PREFIXES = ("os_glance", "os_hash_", "img_signature", "dib_")
+# Glance's own names, ours, the signature of bytes that nobody has seen, and
+# keys that Glance deletes with the image, by the rights of who deletes it.
+PREFIXES = (
+    *("os_glance", "os_hash_", "img_signature", "dib_"),
+    "cinder_encryption_key_",
+)
 
 
 def is_reserved(name: str) -> bool:

@@ -49,6 +49,8 @@ BAD_NAMES = {
     "boot_iso_id": "set by the service",
     "hw_qemu_guest_agent": "set by the service",
     "Kernel_ID": "set by the service",
+    "cinder_encryption_key_deletion_policy": "reserved",
+    "cinder_encryption_key_id": "reserved",
     "img_signature": "reserved",
     "img_signature_hash_method": "reserved",
 }
