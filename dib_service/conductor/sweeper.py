@@ -63,7 +63,8 @@ def _deleted(
     """
     image = target.get(image_id)
     if image is None:
-        return False
+        # What is no image, or not yet, may still be in the way: half a copy.
+        return target.delete(image_id)
     if not anywhere and not target.in_staging(image):
         LOG.warning("image %s has left staging: it stays", image_id)
         return True

@@ -64,11 +64,16 @@ class Directory(target.Target):
 
     def get(self, image_id: str) -> target.Image | None:
         """The image, without a look at its bytes."""
-        for folder in (self._images, self._staging):
+        # At the end once more where it began: it may have been moved there
+        # by another conductor in between.
+        for folder in (self._images, self._staging, self._images):
             place = folder / image_id
             with contextlib.suppress(FileNotFoundError):
                 file = place / _file_name(place)
                 return _image(image_id, file, shown=folder == self._images)
+        if not self._staging.is_dir():
+            # Nothing has been lost, it is only not to be seen from here.
+            raise FileNotFoundError(f"{self._staging} is not mounted here")
         return None
 
     def inspect(self, image_id: str) -> target.Image | None:

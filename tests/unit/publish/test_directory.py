@@ -6,6 +6,7 @@ import os
 import pathlib
 import stat
 import subprocess
+from unittest import mock
 
 import fixtures
 import testtools
@@ -130,6 +131,28 @@ class DirectoryTest(testtools.TestCase):
         self.file.write_bytes(b"x" * len(BYTES))
         self.assertRaises(upload.Changed, self.upload)
         self.assertIsNone(self.target.get(ID))
+
+    def test_one_that_is_moved_meanwhile_is_not_missed(self) -> None:
+        self.upload()
+        image = self.target.inspect(ID)
+        assert image is not None
+        staged = self.path / "web" / "staging" / ID
+        real = pathlib.Path.read_text
+
+        def moved(path: pathlib.Path) -> str:
+            # Another conductor, after this one has looked among the shown.
+            if path.parent == staged:
+                self.target.show(image, AUDIENCE)
+            return real(path)
+
+        with mock.patch.object(pathlib.Path, "read_text", moved):
+            found = self.target.get(ID)
+        assert found is not None
+        self.assertFalse(found.hidden)
+
+    def test_what_cannot_be_seen_from_here_is_not_lost(self) -> None:
+        elsewhere = directory.Directory("web", self.path / "not-mounted")
+        self.assertRaises(OSError, elsewhere.get, ID)
 
     def test_bytes_that_change_in_staging_are_seen(self) -> None:
         self.upload()
