@@ -5,6 +5,7 @@ import threading
 
 from keystoneauth1 import adapter, loading
 from keystoneauth1 import session as ksa_session
+from openstack import exceptions as sdk_exc
 import openstack.config
 from oslo_config import cfg
 from oslo_log import log
@@ -17,7 +18,12 @@ from dib_service.publish import target as targets
 LOG = log.getLogger(__name__)
 
 
-class Unknown(Exception):
+# A target that takes a question and never answers must not keep a thread of
+# the conductor; clouds.yaml has no limit of its own.
+TIMEOUT_SECONDS = 30.0
+
+
+class Unknown(targets.Misconfigured):
     """No target has that name, or its section is not complete."""
 
 
@@ -113,14 +119,21 @@ def _of_clouds_yaml(
 
     def connect() -> adapter.Adapter:
         files = [options.clouds_file] if options.clouds_file else None
-        # Nothing of this process's own environment: its OS_… are not meant.
-        config = openstack.config.OpenStackConfig(
-            config_files=files, load_envvars=False
-        )
-        region = config.get_one(cloud=entry, region_name=options.region)
+        try:
+            # Nothing of this process's own environment: its OS_… are not
+            # meant.
+            config = openstack.config.OpenStackConfig(
+                config_files=files, load_envvars=False
+            )
+            region = config.get_one(cloud=entry, region_name=options.region)
+            session = region.get_session()
+        except sdk_exc.SDKException as error:
+            raise targets.Misconfigured(f"clouds.yaml: {error}") from error
+        if session.timeout is None:
+            session.timeout = TIMEOUT_SECONDS
         # Not the SDK's own adapter, for which an error is an answer.
         return adapter.Adapter(
-            region.get_session(),
+            session,
             service_type="image",
             interface=region.get_interface("image"),
             region_name=region.get_region_name("image"),

@@ -288,8 +288,7 @@ class Endpoint:
         lost: list[str],
     ) -> Json:
         """Let the builder upload; the image ids are stored first."""
-        said = event.last(lease["build_id"], lease["epoch"], "manifest") or {}
-        manifest = said.get("manifest", {})
+        manifest = _manifest(lease)
         build = staging.grant(
             _proof(lease),
             [
@@ -328,7 +327,7 @@ class Endpoint:
         """
         try:
             return self._cloud.target(target).right()
-        except (*targets.ERRORS, cloud.Unknown) as error:
+        except targets.ERRORS as error:
             # The text has addresses, and this is told to who asked.
             LOG.error("no right to upload to %s: %s", target, error)
             raise exception.Unavailable(
@@ -429,6 +428,23 @@ def _proof(data: Json) -> lease_lib.Proof:
     return lease_lib.Proof(
         build_id=data["build_id"], epoch=data["epoch"], secret=data["secret"]
     )
+
+
+def _manifest(lease: Json) -> Json:
+    """What the attempt has made, in the engine's words.
+
+    :raises Unavailable: that has not come here yet.
+    :raises StaleClaim: nor will it, as somebody else has the build.
+    """
+    said = event.last(lease["build_id"], lease["epoch"], "manifest")
+    if said is None:
+        lease_lib.check(_proof(lease))
+        # Without it, a partition would be published as a whole disk.
+        raise exception.Unavailable(
+            f"build {lease['build_id']}: its manifest has not arrived yet"
+        )
+    manifest: Json = said.get("manifest", {})
+    return manifest
 
 
 def _ranked(

@@ -69,6 +69,10 @@ def publish(build_id: str, target: targets.Target) -> None:
         LOG.info("build %s: %s: %s", build_id, target.name, error)
     except (*targets.ERRORS, NotYet) as error:
         postpone(build, target, error)
+    except Exception as error:
+        LOG.exception("build %s: %s: a fault of ours", build_id, target.name)
+        # It may come every time, and the build is to end all the same.
+        postpone(build, target, error)
 
 
 def check(build: builds.Build, target: targets.Target) -> None:

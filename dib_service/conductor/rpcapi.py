@@ -278,7 +278,8 @@ class ConductorAPI:
         more; there are others for them in the answer. Asking again with the
         same words is harmless.
 
-        :raises Unavailable: Keystone gives no token now.
+        :raises Unavailable: Keystone gives no token now, or the build's
+            manifest was not reported yet.
         """
         answer = self._calls.call(
             {},

@@ -270,6 +270,14 @@ def report(
     db.write(work)
 
 
+def check(proof: Proof) -> None:
+    """Let who holds the build pass.
+
+    :raises StaleClaim: the proof is not that of who holds it.
+    """
+    db.write(lambda connection: held(connection, proof))
+
+
 def append_log(proof: Proof, sequence: int, data: bytes) -> None:
     """Store a chunk of the log.
 

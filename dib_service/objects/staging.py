@@ -48,14 +48,18 @@ def grant(
 
     :raises StaleClaim: the proof is not that of who holds the build.
     :raises Conflict: the build is to be cancelled, or all is uploaded.
-    :raises BadRequest: what was lost is none of the build's, or its
-        artefacts are not what they were.
+    :raises BadRequest: what was lost is none of the build's, its artefacts
+        are not what they were, or nobody asked for it in that target.
     """
 
     def work(connection: sa.Connection) -> builds.Build:
         row = lease.held(connection, proof)
         if row.cancel_requested and not row.release_decided:
             raise exception.Conflict(f"build {row.uuid} is to be cancelled")
+        if target not in builds.Wanted.from_dict(row.wanted).targets:
+            raise exception.BadRequest(
+                f"build {row.uuid} was not asked for in {target}"
+            )
         if row.state != "publishing":
             builds.move(
                 connection, row.uuid, row.epoch, row.state, "publishing"

@@ -56,6 +56,7 @@ class Glance(target.Target):
 
     def right(self) -> target.Right:
         """A token of the uploader, as young as it can be."""
+        self._check_owner()
         # A session of its own each time: a large upload takes long.
         glance = self._uploader()
         endpoint = images.base_url(glance)
@@ -119,6 +120,7 @@ class Glance(target.Target):
 
     def staged(self) -> Iterator[str]:
         """What the staging project has; nothing where there is none."""
+        self._check_owner()
         project = self._staging_project()
         if project is not None:
             yield from self._images().of_owner(project)
@@ -133,6 +135,18 @@ class Glance(target.Target):
             session = self._uploader().session
             self._staging = session.get_project_id() if session.auth else None
         return self._staging
+
+    def _check_owner(self) -> None:
+        """Stop where what is published would count as staged, and be swept.
+
+        :raises Misconfigured: images end in the project that they start in.
+        """
+        owner = self._rules.owner
+        if owner is not None and owner == self._staging_project():
+            raise target.Misconfigured(
+                f"owner_project_id {owner} is the project that the user of "
+                "upload_cloud stages images in: give that user another one"
+            )
 
     def _whose(self, audience: target.Audience) -> tuple[str, str]:
         return (

@@ -11,9 +11,14 @@ import dataclasses
 
 from keystoneauth1 import exceptions as ksa_exc
 
+
+class Misconfigured(Exception):
+    """The operator's options for a target lead nowhere."""
+
+
 # What is said when the target or the way to it is down, and when it is up
 # and says something else than what was asked for.
-ERRORS = (ksa_exc.ClientException, OSError)
+ERRORS = (ksa_exc.ClientException, OSError, Misconfigured)
 
 # The member of an image that stands for the bare-metal service's project.
 BARE_METAL = "baremetal"

@@ -89,9 +89,7 @@ class ConductorTest(testtools.TestCase):
         self.assertEqual(
             {build.id: "go"}, self.api.heartbeat(self.credential, [held])
         )
-        self.api.report(
-            held, state="verifying", events=[MANIFEST], first_sequence=0
-        )
+        self.say_manifest(held)
         self.api.append_log(held, 0, b"built\n")
         artefact = rpcapi.Artefact(
             "qcow2", len(BYTES), 2**30, fake_glance.sha512(BYTES)
@@ -107,6 +105,25 @@ class ConductorTest(testtools.TestCase):
         self.assertEqual(b"built\n", log.read(build.id, offset=0, limit=100))
         image = self.fake.images[upload.image_id]
         self.assertEqual("project-1", image["owner"])
+
+    def test_nothing_is_uploaded_whose_nature_is_not_known(self) -> None:
+        build = database.new_build()
+        held = self.claimed()
+        artefact = rpcapi.Artefact("raw", 1, 1, "a" * 128)
+        error = self.assertRaises(
+            exception.Unavailable,
+            self.api.grant_upload,
+            held,
+            [artefact],
+            target="glance",
+        )
+        self.assertIn("manifest", str(error))
+        self.assertEqual([], [*history.publications(build.id)])
+
+    def say_manifest(self, held: rpcapi.Lease) -> None:
+        self.api.report(
+            held, state="verifying", events=[MANIFEST], first_sequence=0
+        )
 
     def ended(self, build: Build) -> Build:
         deadline = time.monotonic() + 10.0
@@ -200,6 +217,7 @@ class ConductorTest(testtools.TestCase):
     def test_an_upload_without_keystone_is_tried_again(self) -> None:
         database.new_build()
         held = self.claimed()
+        self.say_manifest(held)
         self.config.config(
             auth_type="password",
             endpoint_override=None,
@@ -216,6 +234,7 @@ class ConductorTest(testtools.TestCase):
     ) -> None:
         database.new_build()
         held = self.claimed()
+        self.say_manifest(held)
         artefact = rpcapi.Artefact("qcow2", 1, 1, "a")
 
         def granted(*lost: str) -> str:

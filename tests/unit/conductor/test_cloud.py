@@ -1,5 +1,6 @@
 """Rights to upload: had from Keystone, and given back to it."""
 
+import json
 import pathlib
 
 import fixtures
@@ -11,6 +12,7 @@ import testtools
 
 from dib_service.conductor import cloud
 from dib_service.conf import glance, publish
+from dib_service.publish import target
 
 KEYSTONE = "http://keystone.test/identity"
 
@@ -86,3 +88,43 @@ class CloudTest(testtools.TestCase):
         self.target.revoke("hunter2")
         self.assertIn("stays until its end", self.log.output)
         self.assertNotIn("hunter2", self.log.output)
+
+    def test_an_entry_that_clouds_yaml_lacks_is_named(self) -> None:
+        error = self.assertRaises(
+            target.Misconfigured, self.elsewhere("clouds: {}").right
+        )
+        self.assertIn("west-uploader", str(error))
+
+    def test_another_cloud_has_only_so_long_to_answer(self) -> None:
+        entry = {
+            "auth": {
+                "auth_url": KEYSTONE,
+                "username": "dib-upload",
+                "password": "secret",
+                "user_domain_id": "default",
+                "project_name": "staging",
+                "project_domain_id": "default",
+            }
+        }
+        west = self.elsewhere(json.dumps({"clouds": {"west-uploader": entry}}))
+        self.assertEqual("http://glance.test", west.right().endpoint)
+        self.assertGreater(len(self.mock.request_history), 0)
+        for request in self.mock.request_history:
+            self.assertEqual(cloud.TIMEOUT_SECONDS, request.timeout)
+
+    def elsewhere(self, clouds: str) -> target.Target:
+        """A target that is another cloud, with that clouds.yaml."""
+        file = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, "clouds.yaml"
+        )
+        file.write_text(clouds)
+        self.options.set_override("targets", ["glance", "west"], publish.GROUP)
+        publish.options_of(self.options, "west")
+        for name, value in (
+            ("cloud", "west-publisher"),
+            ("upload_cloud", "west-uploader"),
+            ("clouds_file", str(file)),
+            ("owner_project_id", "o" * 32),
+        ):
+            self.options.set_override(name, value, "publish:west")
+        return self.cloud.target("west")

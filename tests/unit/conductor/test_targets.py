@@ -178,6 +178,37 @@ class TargetsTest(Case):
         sweeper.sweep(self.glance)
         self.assertNotIn(ids[0], self.fake.images)
 
+    def test_half_a_copy_of_a_builder_that_died_goes(self) -> None:
+        self.upload("glance")
+        [image_id] = self.grant("web")
+        staged = pathlib.Path(self.folder, "staging")
+        for ending in (".part", ".gone"):
+            (staged / f"{image_id}{ending}").mkdir()
+        sweeper.sweep(self.web)
+        self.assertEqual(2, len([*staged.iterdir()]))
+        database.change_build(self.build, lease_expires_at=1.0)
+        lease.end_expired()
+        sweeper.sweep(self.web)
+        self.assertEqual([], [*staged.iterdir()])
+
+    def test_one_that_nobody_asked_for_is_not_granted(self) -> None:
+        error = self.assertRaises(exception.BadRequest, self.grant, "west")
+        self.assertIn("west", str(error))
+        self.assertEqual({}, self.states())
+
+    def test_a_fault_of_ours_does_not_last_for_ever(self) -> None:
+        self.upload("glance")
+        self.upload("web")
+        staging.done(self.proof)
+        self.publish(self.web)
+        with mock.patch.object(glance.Glance, "give", side_effect=KeyError):
+            self.publish()
+            self.assertIn("KeyError", self.log.output)
+            database.change_publications(self.build, give_up_at=1.0)
+            self.publish()
+        self.assertEqual("failed", self.now().state)
+        self.assertEqual({}, self.fake.images)
+
     def test_a_cancel_before_the_first_takes_all_of_them(self) -> None:
         self.upload("glance")
         self.grant("web")
@@ -367,3 +398,13 @@ class ElsewhereTest(Case):
         image = self.fake.images[image_id]
         self.assertEqual("theirs", image["owner"])
         self.assertEqual("shared", image["visibility"])
+
+    def test_what_is_published_never_counts_as_staged(self) -> None:
+        self.fake.upload("theirs-1", BYTES, owner="theirs")
+        there = self.fake.target(
+            owner="theirs", staging_project="theirs", foreign=True
+        )
+        error = self.assertRaises(target.Misconfigured, there.right)
+        self.assertIn("upload_cloud", str(error))
+        sweeper.sweep(there)
+        self.assertIn("theirs-1", self.fake.images)
