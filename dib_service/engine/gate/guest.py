@@ -32,6 +32,8 @@ PATIENCE_SECONDS = 20.0
 MOST_LINES = 2000
 LONGEST_VALUE = 16 * 1024
 MARK = "dib:"
+# What the answer with a public key is called, before the key's type.
+HOST_KEY = "host-key-"
 
 # What the guest is asked, by a shell of which POSIX is all that we know. It
 # says where it stands whenever that has changed, and everything else once the
@@ -85,6 +87,11 @@ fi
 say host-name "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say machine-id "$(cat /etc/machine-id 2>/dev/null)"
 say root "$(df -Pk / | tail -n 1)"
+for file in /etc/ssh/ssh_host_*_key.pub; do
+    [ ! -f "$file" ] || while read -r kind key rest; do
+        say "host-key-$kind" "$key"
+    done <"$file"
+done
 say secure-boot "$(od -An -tu1 -j4 -N1 \
     /sys/firmware/efi/efivars/SecureBoot-* 2>/dev/null)"
 [ -d /sys/firmware/efi ] && say efi yes
@@ -123,6 +130,15 @@ class Said:
         """One answer that is a number; 0 if it is none."""
         value = self.words.get(name, "")
         return int(value) if re.fullmatch(r"\d{1,18}", value) else 0
+
+    @property
+    def host_keys(self) -> dict[str, str]:
+        """The public keys in the files of its ssh server, by their types."""
+        return {
+            name.removeprefix(HOST_KEY): value
+            for name, value in self.words.items()
+            if name.startswith(HOST_KEY)
+        }
 
     def json(self, name: str) -> Mapping[str, Any]:
         """One answer that is an object; empty if it is none."""

@@ -68,9 +68,18 @@ class Answers(unittest.TestCase):
                 (place / name).symlink_to(found.strip())
             (place / "hostname").write_text("#!/bin/sh\necho here\n")
             (place / "hostname").chmod(0o755)
-            script = guest.QUESTIONS.replace(
-                "/run/systemd/system", f"{folder}/none"
-            ).replace(":/usr/local/sbin:/usr/sbin:/sbin", "")
+            for kind in ("ssh-rsa", "ssh-ed25519"):
+                (place / f"ssh_host_{kind}_key.pub").write_text(
+                    f"{kind} AAAA{kind} root@machine\n"
+                )
+            script = guest.QUESTIONS
+            for ours, other in (
+                ("/run/systemd/system", f"{folder}/none"),
+                (":/usr/local/sbin:/usr/sbin:/sbin", ""),
+                ("/etc/ssh", folder),
+            ):
+                self.assertIn(ours, script)
+                script = script.replace(ours, other)
             done = subprocess.run(
                 ["/bin/sh", "-c", script],
                 env={"PATH": folder},
@@ -85,6 +94,10 @@ class Answers(unittest.TestCase):
         self.assertGreater(said.root_bytes, 0)
         self.assertGreater(said.number("least"), 0)
         self.assertNotIn("cloud-init", said.words)
+        self.assertEqual(
+            {"ssh-rsa": "AAAAssh-rsa", "ssh-ed25519": "AAAAssh-ed25519"},
+            said.host_keys,
+        )
 
 
 class Hardware:
