@@ -66,6 +66,17 @@ class UpgradeTest(testtools.TestCase):
             ),
         )
 
+    def test_what_was_on_its_way_is_given_up_some_day(self) -> None:
+        migrations.sync("0001")
+        self.write(
+            "INSERT INTO publications VALUES "
+            "('i', 'b', 1, 'raw', 'glance', 'releasing', 4)",
+        )
+        migrations.sync()
+        with db.reader() as connection:
+            [image] = connection.execute(sa.select(models.PUBLICATIONS))
+        self.assertEqual(86404, image.give_up_at)
+
     def test_an_attempt_has_one_artefact_of_a_role_and_format(self) -> None:
         migrations.sync()
         row = "INSERT INTO artefacts VALUES ('b', 1, 'raw', 2, 3, 'a', '{}')"

@@ -48,6 +48,11 @@ def upgrade() -> None:
             ["build_uuid", "epoch", "target", "role", "format", "number"],
         )
         table.create_index("ix_publications_due", ["state", "not_before"])
+    # What is on its way has an end, too: a day, as by default.
+    op.execute(
+        "UPDATE publications SET give_up_at = updated_at + 86400 "
+        "WHERE state IN ('uploaded', 'releasing')"
+    )
     op.drop_column("builds", "publish_failures")
 
 
