@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+import signal
 import termios
 import threading
 import unittest
@@ -110,6 +111,11 @@ class AtTerminal(Reaching):
         self.assertIn("I heard typed", self.seen())
 
     def test_an_interrupt_is_the_programs(self):
+        # In the background of a script it is ignored, and stays so in every
+        # shell that is started from there.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
         def interrupt():
             seen = b""
             while b"ready" not in seen:
