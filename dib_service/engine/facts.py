@@ -33,6 +33,10 @@ DISTRIBUTIONS: Mapping[str, str] = {
 # Of these nobody could say which distribution is meant.
 AMBIGUOUS = frozenset({"linux", "suse"})
 
+# All of them go into the manifest; a distribution has some twenty.
+LONGEST_ASSIGNMENT = 1024
+MOST_ASSIGNMENTS = 100
+
 # Without a dot: "org.centos" and the like are among the synonyms, too.
 DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # As the distributor writes it: 12, 24.04, 9.4, 20260314.
@@ -212,10 +216,12 @@ def _yaml(text: str) -> Mapping[str, Any]:
 
 
 def _assignments(text: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
-        if equals and name.isidentifier():
+        if not equals or not name.isidentifier():
+            continue
+        if len(line) <= LONGEST_ASSIGNMENT and len(found) < MOST_ASSIGNMENTS:
             found[name] = _unquoted(value)
     return found
 

@@ -73,6 +73,14 @@ class Release(Tree):
             facts.os_release(self.place),
         )
 
+    def test_what_is_longer_than_any_is_left_out(self):
+        many = "".join(f"N{number}=x\n" for number in range(1000))
+        self.write("etc/os-release", f"L={'x' * 5000}\nID=x\n{many}")
+        found = facts.os_release(self.place)
+        self.assertEqual("x", found["ID"])
+        self.assertNotIn("L", found)
+        self.assertEqual(facts.MOST_ASSIGNMENTS, len(found))
+
     def test_a_symlink_out_of_the_tree_is_not_followed(self):
         (self.place / "etc").mkdir()
         (self.place / "etc/os-release").symlink_to("/etc/os-release")
