@@ -16,7 +16,8 @@ def deploy_interface(case: Case) -> Iterator[Finding]:
 
     Sources: ironic.drivers.modules: agent (direct) writes a disk, ramdisk
     boots kernel and ramdisk or an ISO and writes nothing, anaconda runs an
-    installer.
+    installer; agent.CustomAgentDeploy has no step that writes an image, and
+    agent.BootcAgentDeploy takes a container of a registry only.
     """
     if case.node is None:
         return
@@ -26,6 +27,16 @@ def deploy_interface(case: Case) -> Iterator[Finding]:
     elif name == "anaconda":
         yield warning("deploy interface", "anaconda installs, and copies no "
                       "disk image")  # fmt: skip
+    elif name == "custom-agent":
+        yield warning(
+            "deploy interface",
+            "custom-agent: only a deploy step of its own writes an image",
+        )
+    elif name == "bootc":
+        yield problem(
+            "deploy interface",
+            "bootc installs a container (oci://…) and refuses Glance's images",
+        )
     else:
         yield ok("deploy interface", name)
 
@@ -33,9 +44,10 @@ def deploy_interface(case: Case) -> Iterator[Finding]:
 def deploy_ramdisk(case: Case) -> Iterator[Finding]:
     """Something writes the image.
 
-    Sources: ironic.drivers.modules.deploy_utils.rescue_or_deploy_mode and
-    image_utils: driver_info/deploy_kernel and deploy_ramdisk (or an ISO),
-    else the conductor's [conductor]deploy_kernel and deploy_ramdisk.
+    Source: ironic.drivers.utils.get_agent_kernel_ramdisk: driver_info's
+    deploy_kernel and deploy_ramdisk (or an ISO), else the conductor's own, for
+    the architecture or for all. One of them alone is passed over, unless
+    [conductor]error_on_ramdisk_config_inconsistency makes it an error.
     """
     if case.node is None or case.interface == "ramdisk":
         return
@@ -45,8 +57,12 @@ def deploy_ramdisk(case: Case) -> Iterator[Finding]:
     elif info.get("deploy_kernel") and info.get("deploy_ramdisk"):
         yield ok("deploy ramdisk", "driver_info names kernel and ramdisk")
     elif info.get("deploy_kernel") or info.get("deploy_ramdisk"):
-        yield problem("deploy ramdisk", "driver_info names only one of kernel "
-                      "and ramdisk")  # fmt: skip
+        yield warning(
+            "deploy ramdisk",
+            "driver_info names only one of kernel and ramdisk, which Ironic "
+            "passes over or refuses: the conductor's configuration must name "
+            "both",
+        )
     else:
         yield warning(
             "deploy ramdisk",

@@ -10,6 +10,8 @@ class TestNode(base.RuleCase):
             (None, "ok"),
             ("ramdisk", "warning"),
             ("anaconda", "warning"),
+            ("custom-agent", "warning"),
+            ("bootc", "problem"),
         ):
             self.assert_says(
                 verdict,
@@ -21,7 +23,7 @@ class TestNode(base.RuleCase):
         for info, verdict, words in (
             (base.NODE["driver_info"], "ok", "kernel and ramdisk"),
             ({"deploy_iso": "x"}, "ok", "deploy_iso"),
-            ({"deploy_kernel": "x"}, "problem", "only one"),
+            ({"deploy_kernel": "x"}, "warning", "only one"),
             ({}, "warning", "none"),
         ):
             self.assert_says(
