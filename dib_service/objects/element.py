@@ -107,16 +107,37 @@ def unknown(elements: Mapping[str, str]) -> Sequence[str]:
 
 
 def register(elements: Sequence[catalogue.Element]) -> None:
-    """Store what the digests stand for; repeating it is harmless."""
-    for element in elements:
-        row = {
+    """Store what the digests stand for, all at once; may be repeated.
+
+    At once, since a request that comes between two of them would be told
+    that an element of its own does not exist.
+    """
+    rows = {
+        (element.name, element.digest): {
             "name": element.name,
             "digest": element.digest,
             "description": element.to_dict(),
-            "registered_at": db.now(),
         }
+        for element in elements
+    }
+
+    def work(connection: sa.Connection) -> None:
+        query = sa.select(ELEMENTS.c.name, ELEMENTS.c.digest).where(
+            ELEMENTS.c.name.in_([name for name, _ in rows])
+        )
+        known = {(name, digest) for name, digest in connection.execute(query)}
+        new = [
+            {**row, "registered_at": db.now()}
+            for key, row in rows.items()
+            if key not in known
+        ]
+        if new:
+            connection.execute(sa.insert(ELEMENTS).values(new))
+
+    while True:
         try:
-            db.execute(sa.insert(ELEMENTS).values(row))
+            return db.write(work)
         except db_exc.DBDuplicateEntry:
-            # Another builder was first: a digest has one meaning.
+            # Another builder was faster: the next look sees its row, as a
+            # digest has one meaning.
             continue

@@ -1,7 +1,9 @@
 """The catalogue is what enabled builders hold."""
 
+from oslo_db import exception as db_exc
 import testtools
 
+from dib_service.engine import catalogue
 from dib_service.objects import element
 from tests import database
 
@@ -46,3 +48,18 @@ class ElementTest(testtools.TestCase):
         self.assertEqual(["b"], element.unknown({"vm": "a", "base": "b"}))
         # The same files under another name are another element.
         self.assertEqual(["a"], element.unknown({"copy": "a"}))
+
+    def test_elements_come_to_be_known_together(self) -> None:
+        database.new_builder(elements={"vm": "a"})
+        # A second one that the table does not take: the first is not there
+        # either.
+        described = [
+            catalogue.Element(name="base", digest="b"),
+            catalogue.Element(name=None, digest="c"),
+        ]
+        self.assertRaises(db_exc.DBError, element.register, described)
+        self.assertEqual(["b"], element.unknown({"base": "b"}))
+        element.register(
+            [*described[:1], catalogue.Element(name="vm", digest="a")]
+        )
+        self.assertEqual([], element.unknown({"base": "b", "vm": "a"}))
