@@ -104,6 +104,8 @@ class Compute:
                     log=self.nova.processes["nova-compute"].log,
                 )
             time.sleep(1)
+        # Nova knows the node by now, and its cell only if it is told to look.
+        self.nova.manage("cell_v2", "discover_hosts")
 
     def free(self, node: Node) -> int | None:
         """How many servers it takes: 1 or 0; None when it is not known."""

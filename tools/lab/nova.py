@@ -142,10 +142,7 @@ class Nova:
             ),
             "service_user": {"send_service_user_token": True, **auth},
             **{name: auth for name in ("placement", "neutron", "ironic")},
-            "scheduler": {
-                "workers": 1,
-                "discover_hosts_in_cells_interval": 5,
-            },
+            "scheduler": {"workers": 1},
             "conductor": {"workers": 1},
             "oslo_concurrency": {"lock_path": self.path},
         }
