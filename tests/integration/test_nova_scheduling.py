@@ -56,7 +56,7 @@ class SchedulingTest(service_case.ServiceCase):
         with self.cloud.operator().connect() as cloud:
             node = cloud.baremetal.get_node(self.node.id)
         self.assertEqual(
-            (server.id, self.image.id, "whole-disk", [TRAIT]),
+            (server.id, self.image.id, "partition", [TRAIT]),
             (
                 node.instance_id,
                 node.instance_info["image_source"],

@@ -116,9 +116,9 @@ class Service:
             # Other services of the same cloud, which would have hosts of
             # their own.
             *(
-                other.parent
-                for other in lab.glob("*/dib-service.conf")
-                if other.parent != self.path
+                other
+                for other in sorted(lab.iterdir())
+                if other != self.path and _holds_a_secret(other)
             ),
         ]
 
@@ -147,3 +147,13 @@ class Service:
         for section, options in self._changes.items():
             sections.setdefault(section, {}).update(options)
         return sections
+
+
+def _holds_a_secret(folder: pathlib.Path) -> bool:
+    """Whether a service has its configuration, or a person theirs, there."""
+    if (folder / "pyvenv.cfg").exists():
+        return False
+    return any(
+        path.suffix == ".conf" or path.name in CREDENTIALS
+        for path in folder.rglob("*")
+    )
