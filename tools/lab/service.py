@@ -7,6 +7,9 @@ from tools.lab.cloud import Cloud
 from tools.lab.configuration import Sections
 from tools.lab.keystone import answers
 
+# What programs call the files in which they look for passwords.
+CREDENTIALS = ("clouds.yaml", ".pgpass", "chosen.json")
+
 
 class Service:
     """The service on a cloud; ``bin_path`` has its commands.
