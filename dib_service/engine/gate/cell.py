@@ -86,12 +86,12 @@ def _tested(plan: Plan, accelerator: Accelerator | None) -> int:
 
 
 def _furnish(root: Path, place: Path, plan: Plan) -> None:
-    """Make a root of what a test needs; it can be written to in /work."""
+    """Make a root of what a test needs; it can be written to in /scratch."""
     kernel.mount("tmpfs", root, kind="tmpfs", data="size=16m,mode=755")
     for name in PROGRAMS:
         _show_programs(Path("/") / name, root / name)
     _write_settings(root / "etc", plan.settings.uid)
-    for name in ("files", "work", "proc", "dev"):
+    for name in ("files", "scratch", "proc", "dev"):
         (root / name).mkdir()
     kernel.mount("proc", root / "proc", kind="proc", flags=kernel.MS_NOSUID)
     _make_nodes(root / "dev", plan)
@@ -101,7 +101,7 @@ def _furnish(root: Path, place: Path, plan: Plan) -> None:
             kernel.bind(
                 (place / name).resolve(), root / "files" / name, read_only=True
             )
-    kernel.bind(place / "work", root / "work")
+    kernel.bind(place / "scratch", root / "scratch")
     kernel.mount(
         "tmpfs",
         root,
@@ -121,7 +121,9 @@ def _show_programs(source: Path, target: Path) -> None:
 def _write_settings(place: Path, uid: int) -> None:
     place.mkdir()
     # Without a name ssh does not start.
-    (place / "passwd").write_text(f"boot-test:x:{uid}:{uid}::/work:/bin/sh\n")
+    (place / "passwd").write_text(
+        f"boot-test:x:{uid}:{uid}::/scratch:/bin/sh\n"
+    )
     (place / "group").write_text(f"boot-test:x:{uid}:\n")
     (place / "nsswitch.conf").write_text("passwd: files\ngroup: files\n")
     for name in SETTINGS:
@@ -161,4 +163,4 @@ def _give_up(uid: int) -> None:
     kernel.gain_nothing()
     # The kernel forgot it when we became another.
     kernel.end_with_parent(signal.SIGKILL)
-    os.chdir("/work")
+    os.chdir("/scratch")

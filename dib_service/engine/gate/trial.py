@@ -187,13 +187,13 @@ def _place(plan: Plan, files: Files, scratch: Path) -> Iterator[Path]:
     ) as folder:
         place = Path(folder)
         place.chmod(0o711)
-        for name in ("root", "files", "work"):
+        for name in ("root", "files", "scratch"):
             (place / name).mkdir()
         for name, path in files.items():
             (place / "files" / name).touch()
             _readable(path, place / name)
-        os.chown(place / "work", plan.settings.uid, plan.settings.uid)
-        (place / "work").chmod(0o700)
+        os.chown(place / "scratch", plan.settings.uid, plan.settings.uid)
+        (place / "scratch").chmod(0o700)
         (place / "plan.json").write_text(plan.to_json())
         yield place
 

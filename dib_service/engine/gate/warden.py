@@ -31,7 +31,7 @@ from dib_service.engine.gate.faults import Found
 from dib_service.engine.gate.plan import Accelerator, Firmware, Plan, Result
 
 # Where the cell shows what there is to start, and where we may write.
-FILES, WORK = Path("/files"), Path("/work")
+FILES, SCRATCH = Path("/files"), Path("/scratch")
 
 FIRST_PORT = 2200
 
@@ -65,7 +65,7 @@ def run(plan: Plan, accelerator: Accelerator | None) -> int:
 def _probed(plan: Plan) -> Accelerator:
     if not plan.settings.kvm:
         return "tcg"
-    return machine.accelerator(plan.architecture, WORK)
+    return machine.accelerator(plan.architecture, SCRATCH)
 
 
 def _started(plan: Plan, accelerator: Accelerator) -> list[Result]:
@@ -112,7 +112,7 @@ def _boot(plan: Plan, number: int, accelerator: Accelerator) -> Result:
     name: str = firmware
     if plan.firmwares.count(firmware) > 1:
         name += f"-{plan.firmwares[: number + 1].count(firmware)}"
-    folder = WORK / name
+    folder = SCRATCH / name
     folder.mkdir(mode=0o700)
 
     def tell(text: str) -> None:

@@ -58,9 +58,9 @@ LOOK = """
         "write": tried(pathlib.Path("/x").write_text, "x"),
         "image_write": tried(pathlib.Path("/files/image").write_text, "x"),
         "usr_write": tried(pathlib.Path("/usr/x").write_text, "x"),
-        "work_write": tried(pathlib.Path("/work/x").write_text, "x"),
+        "scratch_write": tried(pathlib.Path("/scratch/x").write_text, "x"),
         "become": tried(os.setuid, 0),
-        "node": tried(os.mknod, "/work/n", 0o60600, os.makedev(7, 0)),
+        "node": tried(os.mknod, "/scratch/n", 0o60600, os.makedev(7, 0)),
         "qemu": subprocess.run(
             ["qemu-system-x86_64", "--version"], capture_output=True
         ).returncode,
@@ -82,14 +82,14 @@ class Cell(unittest.TestCase):
         holder = tempfile.TemporaryDirectory(dir="/var/tmp")
         self.addCleanup(holder.cleanup)
         self.place = pathlib.Path(holder.name)
-        for name in ("root", "files", "work"):
+        for name in ("root", "files", "scratch"):
             (self.place / name).mkdir()
         (self.place / "files/image").touch()
         image = self.place / "secret/image"
         image.parent.mkdir(mode=0o700)
         image.write_text("the image")
         (self.place / "image").symlink_to(image)
-        os.chown(self.place / "work", UID, UID)
+        os.chown(self.place / "scratch", UID, UID)
         plan = Plan(
             *("login", "x86_64", ("bios",), Settings(uid=UID, kvm=False)),
             image="image",
@@ -125,7 +125,7 @@ class Cell(unittest.TestCase):
         # A product, programs, and a directory to write in.
         self.assertLessEqual(
             set(found["root"]),
-            {"dev", "etc", "files", "proc", "work", *cell.PROGRAMS},
+            {"dev", "etc", "files", "proc", "scratch", *cell.PROGRAMS},
         )
         self.assertEqual(["image"], found["files"])
         self.assertEqual("the image", found["image"])
@@ -138,7 +138,7 @@ class Cell(unittest.TestCase):
         self.assertEqual(["lo"], found["links"])
         self.assertEqual("Connection refused", found["host"])
         self.assertEqual("Network is unreachable", found["world"])
-        self.assertEqual("done", found["work_write"])
+        self.assertEqual("done", found["scratch_write"])
         for name in ("write", "image_write", "usr_write", "become", "node"):
             self.assertNotEqual("done", found[name], name)
         self.assertEqual((0, 0), (found["qemu"], found["ssh"]))
