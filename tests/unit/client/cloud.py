@@ -1,12 +1,9 @@
 """Glance, Ironic, Nova and Keystone in memory, as far as commands ask."""
 
-import io
 import json
 import re
 import types
 from typing import Any
-import unittest
-from unittest import mock
 import warnings
 
 from keystoneauth1 import fixture
@@ -191,12 +188,13 @@ class Cloud:
         }
 
 
-class CloudTestCase(unittest.TestCase):
+class CloudTestCase(fake.TerminalTestCase):
     """Commands with a whole cloud, as somebody with these roles."""
 
     roles: tuple[str, ...] = ("member",)
 
     def setUp(self) -> None:
+        super().setUp()
         quiet = warnings.catch_warnings()
         quiet.__enter__()
         self.addCleanup(quiet.__exit__, None, None, None)
@@ -208,8 +206,6 @@ class CloudTestCase(unittest.TestCase):
         self.cloud = Cloud(mocker)
         mocker.get(KEYSTONE, json=fixture.DiscoveryList(KEYSTONE))
         self.leave_out()
-        self.stdout = fake.Stdout()
-        self.stderr = io.StringIO()
 
     def leave_out(self, *kinds: str) -> None:
         """Let the catalog be without services of these types."""
@@ -255,23 +251,4 @@ class CloudTestCase(unittest.TestCase):
             sdk_connection=cloud, _api_version={"image_build": "1"}
         )
         manager.image_build = plugin.make_client(manager)
-        app = types.SimpleNamespace(
-            client_manager=manager,
-            command_manager=types.SimpleNamespace(namespace=None),
-            stdout=self.stdout,
-            stderr=self.stderr,
-        )
-        with (
-            mock.patch("sys.stdout", self.stdout),
-            mock.patch("sys.stderr", self.stderr),
-        ):
-            it = command(app, None, cmd_name="openstack image build")
-            parser = it.get_parser("openstack image build")
-            status: int = it.run(parser.parse_args(list(words)))
-        return status
-
-    def printed(self) -> str:
-        return self.stdout.bytes().decode()
-
-    def printed_json(self) -> Any:
-        return json.loads(self.printed())
+        return self.run_for(manager, command, *words)

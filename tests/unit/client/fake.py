@@ -256,7 +256,7 @@ class Stdout(io.TextIOWrapper):
         return buffer.getvalue()
 
 
-class CommandTestCase(TestCase):
+class TerminalTestCase(unittest.TestCase):
     """Runs commands as the openstack program does, without starting it."""
 
     def setUp(self) -> None:
@@ -264,19 +264,18 @@ class CommandTestCase(TestCase):
         self.stdout = Stdout()
         self.stderr = io.StringIO()
 
-    def run_command(self, command: type[Any], *words: str) -> int:
+    def run_for(self, manager: Any, command: type[Any], *words: str) -> int:
         """The exit status; argparse's own is 2."""
         app = types.SimpleNamespace(
-            client_manager=types.SimpleNamespace(image_build=self.client),
+            client_manager=manager,
             command_manager=types.SimpleNamespace(namespace=None),
             stdout=self.stdout,
             stderr=self.stderr,
         )
-        patches = (
+        with (
             mock.patch("sys.stdout", self.stdout),
             mock.patch("sys.stderr", self.stderr),
-        )
-        with patches[0], patches[1]:
+        ):
             it = command(app, None, cmd_name="openstack image build")
             parser = it.get_parser("openstack image build")
             status: int = it.run(parser.parse_args(list(words)))
@@ -287,6 +286,15 @@ class CommandTestCase(TestCase):
 
     def printed_json(self) -> Any:
         return json.loads(self.printed())
+
+
+class CommandTestCase(TerminalTestCase, TestCase):
+    """Commands that ask the image build API, and nobody else."""
+
+    def run_command(self, command: type[Any], *words: str) -> int:
+        """The exit status; argparse's own is 2."""
+        manager = types.SimpleNamespace(image_build=self.client)
+        return self.run_for(manager, command, *words)
 
 
 CUT = requests.exceptions.ConnectionError("Connection reset by peer")
