@@ -34,9 +34,11 @@ PROOF = re.compile(r"sha(256|512)sum|gpgv?\b|verify-(commit|tag)")
 FETCHERS = ("cache-url", "source-repositories", "sysprep")
 # Of this environment, which need not be on the path.
 RUFF = pathlib.Path(sys.executable).parent / "ruff"
-# Put together here, so that this file does not name one itself.
+# Put together here, so that this file does not name one itself. A distribution
+# that cannot be had from the host's own sources has its own mirrors named by
+# its element.
 REGISTRIES = re.compile(
-    r"(?i)\b(?:(?:pypi|debian|npmjs|ubuntu|fedoraproject)[.](?:org|com|net)"
+    r"(?i)\b(?:(?:pypi|debian|npmjs)[.](?:org|com|net)"
     r"|pythonhosted[.]org|quay[.]io|docker[.](?:io|com))\b"
 )
 
