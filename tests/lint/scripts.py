@@ -1,0 +1,112 @@
+"""Hooks and programs are run, stop at mistakes, and are read by linters."""
+
+import collections
+from collections.abc import Iterator
+import itertools
+import pathlib
+import re
+import subprocess
+import sys
+
+from tests.lint.shelf import Shelf, runnable, shebang, text, words
+
+# The number says when it is run, the name what it does. No dot: that would
+# never be run.
+HOOK = re.compile(r"[0-9]{2,3}-[0-9A-Za-z_-]+")
+# Commands that hooks call again and again say nothing before level 2.
+TRACE = re.compile(
+    r"""if \[ "\$\{DIB_DEBUG_TRACE:-0\}" -gt [01] \]; then
+    set -x
+fi
+"""
+)
+OPTIONS = re.compile(
+    r"^set -eu\nset -o pipefail$|^set -eu -o pipefail$", re.MULTILINE
+)
+INTERPRETERS = ("#!/bin/bash", "#!/usr/bin/env python3")
+# Of this environment, which need not be on the path.
+RUFF = pathlib.Path(sys.executable).parent / "ruff"
+PROJECT = pathlib.Path(__file__).parents[2]
+
+
+def stop_at_the_first_mistake(shelf: Shelf) -> Iterator[str]:
+    """Shell options, and what DIB_DEBUG_TRACE asks for."""
+    for path in shelf.shell_scripts():
+        if not TRACE.search(text(path)):
+            yield f"{shelf.name(path)}: DIB_DEBUG_TRACE changes nothing"
+        if not OPTIONS.search(text(path)):
+            yield f"{shelf.name(path)}: set -eu, set -o pipefail"
+
+
+def are_bash_or_python(shelf: Shelf) -> Iterator[str]:
+    for path in shelf.files():
+        if shebang(path) not in ("", *INTERPRETERS):
+            yield f"{shelf.name(path)}: {shebang(path)}"
+
+
+def have_a_shebang_or_no_executable_bit(shelf: Shelf) -> Iterator[str]:
+    for path in shelf.files():
+        if bool(shebang(path)) != runnable(path):
+            yield f"{shelf.name(path)}: a shebang or executable, not both"
+
+
+def would_be_run(shelf: Shelf) -> Iterator[str]:
+    for path in shelf.hooks():
+        if not HOOK.fullmatch(path.name):
+            yield f"{shelf.name(path)}: not NN-name"
+        if not runnable(path) or not shebang(path):
+            yield f"{shelf.name(path)}: a hook, and not executable"
+
+
+def have_a_name_of_their_own(shelf: Shelf) -> Iterator[str]:
+    """Two elements with a file of one name cannot be in one image."""
+    owners = collections.defaultdict(list)
+    for element in shelf.elements():
+        for path in element.glob("*/*"):
+            if path.is_file():
+                owners[f"{path.parent.name}/{path.name}"].append(element)
+    for where, several in owners.items():
+        for one, other in itertools.combinations(several, 2):
+            # Two that provide the same thing are never in one image.
+            if not _provides(one) & _provides(other):
+                yield f"{one.name}/{where}: {other.name} has it, too"
+
+
+def pass_shellcheck(shelf: Shelf) -> Iterator[str]:
+    yield from _lines("shellcheck", "--format=gcc", *shelf.shell_scripts())
+    yield from _lines(
+        "shellcheck", "--format=gcc", "--shell=bash", *shelf.snippets()
+    )
+
+
+def pass_ruff(shelf: Shelf) -> Iterator[str]:
+    # Hooks have no suffix to be found by.
+    python = [
+        path
+        for path in shelf.files()
+        if path.suffix == ".py" or "python" in shebang(path)
+    ]
+    yield from _lines(RUFF, "check", "--quiet", *python)
+    yield from _lines(RUFF, "format", "--check", "--quiet", *python)
+
+
+def only_source_the_environment(shelf: Shelf) -> Iterator[str]:
+    for path in shelf.snippets():
+        if runnable(path) or shebang(path):
+            yield f"{shelf.name(path)}: is sourced, never run"
+        if "set -x" in text(path):
+            yield f"{shelf.name(path)}: shows values, of passwords too"
+        if re.search(r"export \w+=[\"']?\$\(", text(path)):
+            yield f"{shelf.name(path)}: export hides that a command failed"
+
+
+def _provides(element: pathlib.Path) -> set[str]:
+    return set(words(element / "element-provides"))
+
+
+def _lines(*command: str | pathlib.Path) -> list[str]:
+    if not any(isinstance(word, pathlib.Path) for word in command[1:]):
+        return []
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).splitlines()
+    return said or [str(command)] if done.returncode else []
