@@ -1,0 +1,55 @@
+"""The interfaces that this machine has, by their own MAC addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+
+CLASS = Path("/sys/class/net")
+
+# What the kernel's names may be, and what may stand in a file of ours.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+VIRTUAL = ("bond", "bridge", "vlan", "vxlan", "wlan", "wwan")
+
+
+def by_mac(folder: Path = CLASS) -> dict[str, str]:
+    """The names of real interfaces; a bond's ports by what they had before.
+
+    A bond, and a VLAN, has the address of what it lies on: these are none.
+    """
+    found: dict[str, str] = {}
+    for place in sorted(folder.iterdir()):
+        if place.name == "lo" or not NAME.fullmatch(place.name):
+            continue
+        if kind(place) in VIRTUAL or (place / "bonding").exists():
+            continue
+        own = read(place / "bonding_slave/perm_hwaddr")
+        mac = ethernet((own or read(place / "address")).lower())
+        # Some cards show one address on several interfaces: the first has it.
+        if mac and mac != "00:00:00:00:00:00":
+            found.setdefault(mac, place.name)
+    return found
+
+
+def ethernet(address: str) -> str:
+    """Its six bytes, as Ironic names also an InfiniBand port by."""
+    parts = address.split(":")
+    if len(parts) == 20:
+        return ":".join(parts[12:15] + parts[17:])
+    return address if len(parts) == 6 else ""
+
+
+def kind(place: Path) -> str:
+    """What the kernel calls it; nothing for an ordinary port."""
+    for line in read(place / "uevent").splitlines():
+        if line.startswith("DEVTYPE="):
+            return line[len("DEVTYPE=") :]
+    return ""
+
+
+def read(path: Path) -> str:
+    """One value of the kernel's; nothing where there is none."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeError):
+        return ""
