@@ -6,6 +6,7 @@ strangers' hooks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+import json
 from pathlib import Path
 import re
 import shlex
@@ -56,6 +57,9 @@ MERGE = "tag:yaml.org,2002:merge"
 # gives the keys to root.
 GLEAN = ("/usr/local/bin/glean", "/usr/bin/glean")
 
+# The light agent, whose user is said in one file.
+METADATA_INIT = "/etc/metadata-init.json"
+
 GUEST_AGENT = ("/usr/sbin/qemu-ga", "/usr/bin/qemu-ga")
 
 
@@ -91,12 +95,29 @@ def distribution(identity: str) -> str | None:
 
 def _first_boot(root: Path) -> dict[str, Any]:
     """Where the keys come from at boot, and who gets them."""
+    light = inside.text(root, METADATA_INIT)
+    if light is not None:
+        return _metadata_init(light)
     main = inside.text(root, CLOUD_CONFIG)
     if main is not None:
         return _cloud_init(root, main)
     if any(inside.is_program(root, place) for place in GLEAN):
         return {"os_admin_user": "root", "datasources": ["ConfigDrive"]}
     return {}
+
+
+def _metadata_init(settings: str) -> dict[str, Any]:
+    """What the element metadata-init wrote when the image was built."""
+    try:
+        data = json.loads(settings)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {
+        "os_admin_user": _matching(USER, data.get("user")),
+        "datasources": ["ConfigDrive", "OpenStack"],
+    }
 
 
 def _cloud_init(root: Path, main: str) -> dict[str, Any]:

@@ -31,7 +31,8 @@ REMEDIES: Mapping[str, str] = {
     "boot-ended": "look at the console for who switched it off",
     "boot-no-login": (
         "the image has to take a key from the config drive into its default "
-        "user: look at cloud-init or simple-init, sshd and the network"
+        "user: look at cloud-init, metadata-init or simple-init, sshd and "
+        "the network"
     ),
     "boot-timeout": (
         "look at the end of the console for what it waits for; an operator "
@@ -40,6 +41,10 @@ REMEDIES: Mapping[str, str] = {
     "boot-cloud-init": (
         "look at what an element changed in /etc/cloud or in the modules "
         "that cloud-init runs"
+    ),
+    "boot-metadata-init": (
+        "look at what an element changed in /etc/metadata-init.json, or at "
+        "what runs before metadata-init-local.service"
     ),
     "boot-host-key": (
         "all machines would have one identity: remove what brings the key "

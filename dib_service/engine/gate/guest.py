@@ -84,6 +84,13 @@ if command -v cloud-init >/dev/null 2>&1; then
             "$({ cat $file || sudo -n cat $file; } 2>/dev/null | flat)"
     done
 fi
+if [ -x /usr/sbin/metadata-init ]; then
+    say metadata-init "$(for unit in metadata-init-local metadata-init; do
+        systemctl show --property=Result --value "$unit.service"
+    done | flat)"
+    say metadata-init-result \
+        "$(cat /run/metadata-init/result.json 2>/dev/null | flat)"
+fi
 say host-name "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say machine-id "$(cat /etc/machine-id 2>/dev/null)"
 say root "$(df -Pk / | tail -n 1)"
@@ -301,6 +308,14 @@ class Guest:
         if broken:
             raise self._machine.found(
                 "boot-cloud-init", f"cloud-init failed: {'; '.join(broken)}"
+            )
+        broken = [
+            each for each in console.failures(text) if "metadata-init" in each
+        ]
+        if broken:
+            raise self._machine.found(
+                "boot-metadata-init",
+                f"metadata-init failed: {'; '.join(broken)}",
             )
         if "Datasource DataSourceNone" in text:
             raise self._machine.found(

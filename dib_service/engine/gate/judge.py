@@ -32,6 +32,7 @@ def check(said: Said, *, firmware: Firmware, room: int) -> None:
         raise Found("boot-no-login", "its shell answered half of what we ask")
     # First, since it is the cause of units that failed.
     _check_cloud_init(said)
+    _check_metadata_init(said)
     _check_units(said)
     _check_firmware(said, firmware)
     if not said.text("machine-id") and said.text("state") != "none":
@@ -106,6 +107,25 @@ def _check_cloud_init(said: Said) -> None:
         raise Found(
             "boot-cloud-init",
             f"cloud-init did not end well: {said.text('cloud-init')}",
+        )
+
+
+def _check_metadata_init(said: Said) -> None:
+    """The light agent's units ended well, and it took the drive."""
+    if "metadata-init" not in said.words:
+        return
+    result = said.json("metadata-init-result")
+    problems = [str(each) for each in _listed(result.get("errors"))]
+    ended = said.text("metadata-init").split()
+    if set(ended) != {"success"} or not result:
+        problems.append(f"its units ended {' and '.join(ended) or 'never'}")
+    if result and result.get("source") != "config-drive":
+        problems.append("it did not find the config drive")
+    if problems:
+        raise Found(
+            "boot-metadata-init",
+            f"metadata-init: {_shown(problems)}",
+            said.log,
         )
 
 

@@ -183,6 +183,21 @@ class FirstBoot(Tree):
         self.cloud()
         self.assertEqual({"os_admin_user": "debian"}, self.read())
 
+    def test_metadata_inits_user_is_said_in_its_settings(self):
+        # Its package may be gone and its file still there.
+        self.cloud()
+        self.write("etc/metadata-init.json", '{"user": "cloud-user"}')
+        self.assertEqual(
+            {
+                "os_admin_user": "cloud-user",
+                "datasources": ["ConfigDrive", "OpenStack"],
+            },
+            self.read(),
+        )
+        for text in ("{", "[]", "[" * 100000, '{"user": 7}'):
+            self.write("etc/metadata-init.json", text)
+            self.assertNotIn("os_admin_user", self.read())
+
 
 class Agent(Tree):
     def test_it_is_there_when_it_can_run(self):

@@ -148,6 +148,12 @@ class Refused(unittest.TestCase):
         ):
             self.assertEqual("boot-cloud-init", self.code(text, now), text)
 
+    def test_metadata_init_is_to_blame(self):
+        text = "[FAILED] Failed to start metadata-init-local.service - x\n"
+        self.assertEqual(
+            "boot-metadata-init", self.code(text, guest.time.monotonic())
+        )
+
 
 class Hanging(unittest.TestCase):
     def test_what_it_waits_for_is_named(self):

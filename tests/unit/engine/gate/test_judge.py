@@ -111,6 +111,34 @@ class Judged(unittest.TestCase):
             list(judge.warnings(found, "boot-test-1")),
         )
 
+    def test_metadata_init_is_judged_by_its_units_and_by_what_it_took(self):
+        good = json.dumps({"source": "config-drive", "errors": []})
+        sound = {
+            "cloud_init": None,
+            "metadata_init": "success success",
+            "metadata_init_result": good,
+        }
+        self.assertIsNone(self.code(said(**sound))[0])
+        for changes, word in (
+            ({"metadata_init": "success exit-code"}, "exit-code"),
+            ({"metadata_init": "", "metadata_init_result": ""}, "never"),
+            (
+                {"metadata_init_result": json.dumps({"source": "none"})},
+                "did not find the config drive",
+            ),
+            (
+                {
+                    "metadata_init_result": json.dumps(
+                        {"source": "config-drive", "errors": ["a bond"]}
+                    )
+                },
+                "a bond",
+            ),
+        ):
+            code, problem = self.code(said(**{**sound, **changes}))
+            self.assertEqual("boot-metadata-init", code)
+            self.assertIn(word, problem)
+
     def test_another_host_name_is_told(self):
         found = said(host_name="debian")
         [warning] = judge.warnings(found, "boot-test-1.example.org")

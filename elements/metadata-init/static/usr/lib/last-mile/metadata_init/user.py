@@ -90,7 +90,7 @@ def is_key(line: str) -> bool:
     """Whether sshd would take it for a key with what stands before it."""
     if not line.isprintable() or len(line) > LONGEST_KEY:
         return False
-    words = line.split(" ")
+    words = line.split()
     return any(
         TYPE.fullmatch(kind) and BODY.fullmatch(body)
         for kind, body in zip(words, words[1:])  # noqa: B905, RUF007

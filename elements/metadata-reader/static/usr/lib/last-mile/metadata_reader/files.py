@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 import tempfile
 
+# Whose a file is: the numbers of its user and of its group.
+Owner = tuple[int, int]
+ROOT: Owner = (0, 0)
+
 
 def write(
-    path: Path,
-    content: str | bytes,
-    *,
-    mode: int,
-    owner: tuple[int, int] = (0, 0),
+    path: Path, content: str | bytes, *, mode: int, owner: Owner = ROOT
 ) -> bool:
     """Make the file so; whether it was not.
 
@@ -42,9 +42,7 @@ def write(
     return True
 
 
-def is_so(
-    path: Path, content: bytes, mode: int, owner: tuple[int, int]
-) -> bool:
+def is_so(path: Path, content: bytes, mode: int, owner: Owner) -> bool:
     """Whether it is a plain file with this content, mode and owner."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -1,0 +1,518 @@
+"""What the metadata says becomes a user, a name and files; and no more."""
+
+import contextlib
+import http.server
+import io
+import json
+import os
+import pathlib
+import pwd
+import tempfile
+import threading
+import unittest
+from unittest import mock
+
+from tests.unit.elements import programs
+
+with programs.importable("metadata-reader", "metadata-init"):
+    from metadata_init import interfaces, main, name, networkd, user
+    from metadata_init.settings import Settings
+    from metadata_reader import data, drive, files, log, service
+
+MAC = "52:54:00:00:00:01"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample one@x"
+OTHER = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAI two"
+THIRD = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCexample third"
+
+
+class Place(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.place = pathlib.Path(holder.name)
+
+    def drive(self, version="latest", **documents):
+        """The directory of a drive with these documents on it."""
+        folder = self.place / "drive/openstack" / version
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, value in documents.items():
+            text = value if isinstance(value, bytes) else json.dumps(value)
+            if key != "user_data":
+                key += ".json"
+            (folder / key).write_bytes(
+                text if isinstance(text, bytes) else text.encode()
+            )
+        return self.place / "drive"
+
+
+class Drive(Place):
+    def test_all_of_it(self):
+        found = drive.below(
+            self.drive(
+                meta_data={"uuid": "x"},
+                network_data={"links": []},
+                vendor_data={"a": 1},
+                vendor_data2={"b": {}},
+                user_data=b"#!/bin/sh\n",
+            )
+        )
+        self.assertEqual("config-drive", found.source)
+        self.assertEqual({"uuid": "x"}, found.document("meta_data.json"))
+        self.assertEqual({"b": {}}, found.document("vendor_data2.json"))
+        self.assertEqual(b"#!/bin/sh\n", found.user_data)
+        self.assertEqual(
+            found, data.Metadata.from_json(found.to_json()), "both ways"
+        )
+
+    def test_the_last_version_where_there_is_no_latest(self):
+        self.drive("2012-08-10", meta_data={"uuid": "old"})
+        place = self.drive("2018-08-27", meta_data={"uuid": "new"})
+        found = drive.below(place)
+        self.assertEqual({"uuid": "new"}, found.document("meta_data.json"))
+
+    def test_what_is_broken_is_told_and_the_rest_read(self):
+        for text in (b"{", b"[1]", b"\xff\xfe", b"[" * 100000):
+            with self.subTest(text[:9]):
+                found = drive.below(
+                    self.drive(meta_data={"uuid": "x"}, network_data=text)
+                )
+                self.assertIn("network_data.json", found.broken)
+                self.assertTrue(
+                    found.broken["network_data.json"].isprintable()
+                )
+
+    def test_a_drive_of_no_use(self):
+        for documents in ({}, {"meta_data": b"{"}, {"meta_data": []}):
+            with self.subTest(documents), self.assertRaises(data.Unreadable):
+                drive.below(self.drive(**documents))
+        with self.assertRaises(data.Unreadable):
+            drive.below(self.place)
+
+    def test_a_symlink_is_no_file_of_the_drive(self):
+        secret = self.place / "secret"
+        secret.write_text('{"root": "hash"}')
+        place = self.drive(meta_data={"uuid": "x"})
+        folder = place / "openstack/latest"
+        (folder / "user_data").symlink_to(secret)
+        (folder / "vendor_data.json").symlink_to(secret)
+        found = drive.below(place)
+        self.assertEqual(b"", found.user_data)
+        self.assertEqual({}, found.document("vendor_data.json"))
+
+    def test_a_symlink_is_no_directory_of_the_drive(self):
+        place = self.drive("elsewhere", meta_data={"uuid": "x"})
+        (place / "openstack/latest").symlink_to("elsewhere")
+        with self.assertRaises(data.Unreadable):
+            drive.below(place)
+
+    def test_a_file_without_an_end(self):
+        place = self.drive(meta_data={"uuid": "x"})
+        with mock.patch.object(data, "LONGEST", 8):
+            (place / "openstack/latest/user_data").write_bytes(b"x" * 9)
+            with self.assertRaises(data.Unreadable):
+                drive.below(place)
+
+
+class Service(Place):
+    def setUp(self):
+        super().setUp()
+        self.answers = {}
+        case = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                code, content = case.answers.get(
+                    self.path.rpartition("/")[2], (404, b"")
+                )
+                if callable(content):
+                    code, content = content()
+                self.send_response(code)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *words):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        self.url = f"http://127.0.0.1:{server.server_port}/openstack/latest/"
+        pause = mock.patch.object(service, "PAUSE_SECONDS", 0.0)
+        pause.start()
+        self.addCleanup(pause.stop)
+
+    def test_what_it_has(self):
+        self.answers["meta_data.json"] = (200, b'{"uuid": "x"}')
+        self.answers["user_data"] = (200, b"hello")
+        # No proxy leads to an address of the link.
+        with mock.patch.dict(os.environ, {"http_proxy": "http://127.0.0.1:9"}):
+            found = service.read(30.0, url=self.url)
+        self.assertEqual("metadata-service", found.source)
+        self.assertEqual(b"hello", found.user_data)
+        self.assertNotIn("vendor_data.json", found.documents)
+
+    def test_one_that_is_busy_is_asked_again(self):
+        codes = [503, 404, 500]
+
+        def answer():
+            return (codes.pop(0), b"") if codes else (200, b"{}")
+
+        self.answers["meta_data.json"] = (0, answer)
+        told = []
+        self.assertIsNotNone(service.read(30.0, told.append, self.url))
+        self.assertEqual(3, len(told))
+
+    def test_nobody_answers(self):
+        self.assertIsNone(service.read(0.0, url="http://127.0.0.1:9/"))
+
+    def test_it_talks_nonsense(self):
+        self.answers["meta_data.json"] = (200, b"<html>")
+        with self.assertRaises(data.Unreadable):
+            service.read(30.0, url=self.url)
+
+
+class Keys(Place):
+    def setUp(self):
+        super().setUp()
+        self.home = self.place / "home"
+        self.home.mkdir()
+        self.account = pwd.struct_passwd(
+            ("me", "x", os.getuid(), os.getgid(), "", str(self.home), "/x")
+        )
+        self.path = self.home / ".ssh/authorized_keys"
+        self.given = []
+
+    def give(self, *keys):
+        self.given = user.authorize(self.account, list(keys), self.given)
+
+    def lines(self):
+        return self.path.read_text().splitlines()
+
+    def test_a_new_key_replaces_the_one_that_was_given(self):
+        self.give(KEY)
+        self.assertEqual([KEY], self.lines())
+        self.assertEqual(0o600, self.path.stat().st_mode & 0o777)
+        self.assertEqual(0o700, self.path.parent.stat().st_mode & 0o777)
+        self.give(OTHER)
+        self.assertEqual([OTHER], self.lines())
+        self.give()
+        self.assertEqual([], self.lines())
+
+    def test_what_somebody_else_put_there_stays(self):
+        self.give(KEY)
+        with self.path.open("a") as file:
+            file.write(f"# mine\n{THIRD}\n")
+        self.give(OTHER)
+        self.assertEqual(["# mine", THIRD, OTHER], self.lines())
+        # It is named by the cloud, too, and not the cloud's to take.
+        self.give(THIRD)
+        self.assertEqual(["# mine", THIRD], self.lines())
+        self.give()
+        self.assertEqual(["# mine", THIRD], self.lines())
+
+    def test_what_the_metadata_names(self):
+        for named, keys in (
+            (None, []),
+            ({}, []),
+            ({"a": KEY, "b": f"\n{OTHER}\n{THIRD}\r\n"}, [KEY, OTHER, THIRD]),
+            ([KEY, KEY], [KEY]),
+            ({"a": f'from="192.0.2.1" {KEY}'}, [f'from="192.0.2.1" {KEY}']),
+        ):
+            found, problems = user.keys({"public_keys": named})
+            self.assertEqual((keys, []), (found, problems))
+
+    def test_what_is_no_key(self):
+        for bad in (
+            7,
+            "x",
+            f"{KEY}\0",
+            f"{KEY}\x1b[2J",
+            "ssh-ed25519 not-base64!",
+            "ssh-ed25519",
+            f"ssh-rsa {'A' * 20000}",
+        ):
+            with self.subTest(bad):
+                found, problems = user.keys(
+                    {"public_keys": {"bad": bad, "good": KEY}}
+                )
+                self.assertEqual([KEY], found)
+                self.assertEqual(1, len(problems))
+                self.assertTrue(problems[0].isprintable())
+
+    def test_what_cannot_be_understood(self):
+        for named in ("ssh-rsa", 7, [KEY] * 1000):
+            with self.assertRaises(user.Malformed):
+                user.keys({"public_keys": named})
+
+
+class Name(unittest.TestCase):
+    def test_with_and_without_a_domain(self):
+        for text in ("node-1", "node-1.example.org", "A.b.c"):
+            self.assertEqual(text, name.named({"hostname": text}))
+        self.assertEqual("n", name.named({"name": "n"}))
+        self.assertEqual("n.x", name.named({"hostname": "n.x."}))
+        self.assertIsNone(name.named({}))
+
+    def test_that_is_none(self):
+        for text in (
+            "a b",
+            "a\n127.0.0.1 evil",
+            "-a",
+            "a..b",
+            "a" * 64,
+            ".".join(["a" * 60] * 5),
+            ["a"],
+            "../../etc/passwd",
+        ):
+            with self.subTest(text), self.assertRaises(name.Malformed):
+                name.named({"hostname": text})
+
+    def test_its_line_is_replaced_and_others_stay(self):
+        before = "127.0.0.1 localhost\n127.0.1.1 debian\n192.0.2.1 mine\n"
+        first = name.hosts(before, "n.example.org")
+        self.assertEqual(
+            "127.0.1.1 n.example.org n # metadata-init\n"
+            "127.0.0.1 localhost\n192.0.2.1 mine\n",
+            first,
+        )
+        self.assertEqual(
+            "127.0.1.1 m # metadata-init\n"
+            "127.0.0.1 localhost\n192.0.2.1 mine\n",
+            name.hosts(first, "m"),
+        )
+
+
+class Files(Place):
+    def test_written_once_and_whole(self):
+        path = self.place / "x"
+        owner = (os.getuid(), os.getgid())
+        self.assertTrue(files.write(path, "a", mode=0o600, owner=owner))
+        self.assertFalse(files.write(path, "a", mode=0o600, owner=owner))
+        self.assertTrue(files.write(path, "a", mode=0o640, owner=owner))
+        self.assertEqual(0o640, path.stat().st_mode & 0o777)
+        self.assertEqual([path], list(self.place.iterdir()))
+
+    def test_a_symlink_is_replaced_and_not_followed(self):
+        path, target = self.place / "x", self.place / "target"
+        target.write_text("a")
+        path.symlink_to(target)
+        owner = (os.getuid(), os.getgid())
+        self.assertTrue(files.write(path, "a", mode=0o600, owner=owner))
+        self.assertFalse(path.is_symlink())
+
+
+class Machine(Place):
+    """A boot, with the machine's own files in a directory."""
+
+    def setUp(self):
+        super().setUp()
+        home = self.place / "home"
+        home.mkdir()
+        self.account = pwd.struct_passwd(
+            ("me", "x", os.getuid(), os.getgid(), "", str(home), "/x")
+        )
+        self.keys = home / ".ssh/authorized_keys"
+        self.units = self.place / "units"
+        self.found = None
+        self.answer = None
+        for where, attribute, value in (
+            (main, "STATE", self.place / "state/state.json"),
+            (main, "RESULT", self.place / "run/result.json"),
+            (data, "KEPT", self.place / "run/metadata.json"),
+            (networkd, "FOLDER", self.units),
+            (networkd, "reload", mock.Mock()),
+            (name, "HOSTNAME", self.place / "hostname"),
+            (name, "HOSTS", self.place / "hosts"),
+            (name.socket, "sethostname", mock.Mock()),
+            (user, "ensure", lambda settings: self.account),
+            (interfaces, "by_mac", lambda: {MAC: "ens3"}),
+            (drive, "read", self.read_drive),
+            (service, "read", lambda seconds, tell: self.answer),
+        ):
+            patch = mock.patch.object(where, attribute, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        # Files of the test's own user, whoever runs it.
+        write = files.write
+        own = mock.patch.object(
+            files,
+            "write",
+            lambda *args, owner=None, **more: write(
+                *args, owner=(os.getuid(), os.getgid()), **more
+            ),
+        )
+        own.start()
+        self.addCleanup(own.stop)
+
+    def read_drive(self):
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+    def boot(self):
+        """A boot; what was said in it, and the result."""
+        with contextlib.suppress(FileNotFoundError):
+            data.KEPT.unlink()
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            for stage in ("local", "network"):
+                say = log.Log()
+                main.Machine(Settings(user="me", seconds=1.0), say).run(stage)
+        self.result = json.loads(main.RESULT.read_text())
+        return said.getvalue()
+
+    def says(self, key=KEY, address="192.0.2.7", **changes):
+        documents = {
+            "meta_data.json": {
+                "hostname": "node.example.org",
+                "public_keys": {"a": key},
+            },
+            "network_data.json": {
+                "links": [
+                    {"id": "p", "type": "phy", "ethernet_mac_address": MAC}
+                ],
+                "networks": [
+                    {
+                        "id": "n",
+                        "type": "ipv4",
+                        "link": "p",
+                        "ip_address": f"{address}/24",
+                    }
+                ],
+            },
+            **changes,
+        }
+        kept = {each: it for each, it in documents.items() if it is not None}
+        return data.Metadata("config-drive", kept)
+
+    def unit(self):
+        [path] = self.units.iterdir()
+        return path.read_text()
+
+    def test_it_becomes_what_the_drive_says(self):
+        self.found = self.says()
+        self.boot()
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+        self.assertEqual("node\n", (self.place / "hostname").read_text())
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+        self.assertEqual(
+            {"source": "config-drive", "errors": [], "warnings": []},
+            self.result,
+        )
+        self.assertEqual(0o600, data.KEPT.stat().st_mode & 0o777)
+        networkd.reload.assert_not_called()
+
+    def test_the_next_boot_has_what_is_new_and_not_what_is_gone(self):
+        self.found = self.says()
+        self.boot()
+        (self.units / "20-mine.network").write_text("mine")
+        (self.units / "10-metadata-bond0.netdev").write_text("old")
+        self.found = self.says(OTHER, "192.0.2.8")
+        self.boot()
+        self.assertEqual(f"{OTHER}\n", self.keys.read_text())
+        self.assertEqual(
+            ["10-metadata-ens3.network", "20-mine.network"],
+            sorted(path.name for path in self.units.iterdir()),
+        )
+        self.assertIn(
+            "192.0.2.8",
+            (self.units / "10-metadata-ens3.network").read_text(),
+        )
+
+    def test_without_a_source_it_stays_what_it_was_and_says_so(self):
+        self.found = self.says()
+        self.boot()
+        self.found = None
+        said = self.boot()
+        self.assertIn("everything stays as it was", said)
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+        self.assertEqual("none", self.result["source"])
+
+    def test_the_first_boot_without_a_source_lets_nobody_in(self):
+        self.boot()
+        self.assertFalse(self.keys.exists())
+        self.assertIn("DHCP=ipv4", self.unit())
+
+    def test_the_service_is_asked_and_its_network_taken(self):
+        self.answer = self.says()
+        self.boot()
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+        networkd.reload.assert_called_once_with()
+        # Nothing is new at the next boot.
+        self.boot()
+        networkd.reload.assert_called_once_with()
+
+    def test_a_drive_that_cannot_be_read(self):
+        self.found = self.says()
+        self.boot()
+        self.found = data.Unreadable("/dev/sr0: meta_data.json is not JSON")
+        said = self.boot()
+        self.assertIn("<3>error: config drive: /dev/sr0: meta_data", said)
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+
+    def test_malformed_parts_stay_as_they_were(self):
+        self.found = self.says()
+        self.boot()
+        self.found = self.says(
+            **{
+                "meta_data.json": {"public_keys": 7, "hostname": "a b"},
+                "network_data.json": {"links": 7},
+            }
+        )
+        self.boot()
+        self.assertEqual(3, len(self.result["errors"]), self.result)
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+        self.assertEqual("node\n", (self.place / "hostname").read_text())
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+
+    def test_without_network_data_it_asks_by_dhcp(self):
+        self.found = self.says(**{"network_data.json": None})
+        self.boot()
+        self.assertIn("DHCP=ipv4", self.unit())
+
+    def test_one_failure_does_not_keep_the_others_from_being_done(self):
+        self.found = self.says()
+        with mock.patch.object(name, "take", side_effect=OSError("full")):
+            said = self.boot()
+        self.assertIn("error: host name: full", said)
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+
+    def test_the_unit_fails_when_something_is_wrong(self):
+        file = self.place / "settings.json"
+        file.write_text(
+            json.dumps(
+                {
+                    "user": "me",
+                    "groups": [],
+                    "comment": "Me",
+                    "network": "networkd",
+                    "seconds": 1,
+                    "qualified": False,
+                }
+            )
+        )
+        settings = Settings.read(file)
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            mock.patch.object(Settings, "read", lambda: settings),
+        ):
+            self.found = self.says()
+            self.assertEqual(0, main.main(["local"]))
+            self.found = data.Unreadable("x")
+            self.assertEqual(1, main.main(["local"]))
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            mock.patch.object(Settings, "read", side_effect=OSError("gone")),
+        ):
+            self.assertEqual(1, main.main(["local"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
