@@ -86,6 +86,42 @@ class TestSources(unittest.TestCase):
             self.sources("bookworm"),
         )
 
+    def test_ubuntus_suites_are_all_in_one_tree(self) -> None:
+        signed = "[signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg]"
+        lines = self.sources(
+            "noble",
+            DISTRO_NAME="ubuntu",
+            DIB_DISTRIBUTION_MIRROR=MIRROR,
+            DIB_DEBIAN_COMPONENTS="main,universe",
+        )
+        self.assertEqual(
+            [
+                f"deb {signed} {MIRROR} noble{pocket} main universe"
+                for pocket in ("", "-updates", "-security", "-backports")
+            ],
+            lines,
+        )
+        self.assertEqual(
+            [f"deb {signed} {MIRROR} noble main"],
+            self.sources(
+                "noble",
+                DISTRO_NAME="ubuntu",
+                DIB_DISTRIBUTION_MIRROR=MIRROR,
+                DIB_UBUNTU_MIRROR_DISTS="",
+            ),
+        )
+
+    def test_ubuntus_own_mirror_is_known(self) -> None:
+        # And Debian's, which this host may use, is not asked for it.
+        self.host("http://a.example.org/debian/ noble main\n")
+        for processor, places in (
+            ("amd64", {"archive.ubuntu.com", "security.ubuntu.com"}),
+            ("arm64", {"ports.ubuntu.com"}),
+        ):
+            lines = self.sources("noble", DISTRO_NAME="ubuntu", ARCH=processor)
+            hosts = {line.partition("://")[2].split("/")[0] for line in lines}
+            self.assertEqual(places, hosts)
+
     def test_no_mirror_at_all_says_what_to_do(self) -> None:
         done = self.run_sources("bookworm")
         self.assertEqual(1, done.returncode)
@@ -98,10 +134,15 @@ class TestSources(unittest.TestCase):
             ("DIB_DISTRIBUTION_MIRROR", f"{MIRROR} x y\ndeb [trusted=yes] z"),
             ("DIB_DEBIAN_SECURITY_MIRROR", "[trusted=yes] http://x/y"),
             ("DIB_APT_KEYRING", "/x.gpg trusted=yes"),
+            ("DIB_UBUNTU_MIRROR_DISTS", "updates,x y\ndeb [trusted=yes] z"),
             ("DIB_DEBIAN_COMPONENTS", "main\ndeb [trusted=yes] z"),
         ):
             with self.subTest(name, value=value):
-                asked = {"DIB_DISTRIBUTION_MIRROR": MIRROR, name: value}
+                asked = {
+                    "DISTRO_NAME": "ubuntu",
+                    "DIB_DISTRIBUTION_MIRROR": MIRROR,
+                    name: value,
+                }
                 done = self.run_sources("bookworm", **asked)
                 self.assertEqual((1, ""), (done.returncode, done.stdout))
                 self.assertIn(name, done.stderr)

@@ -1,0 +1,10 @@
+export DISTRO_NAME=ubuntu
+export DIB_RELEASE=${DIB_RELEASE:-noble}
+export DIB_INIT_SYSTEM=systemd
+export EFI_BOOT_DIR=EFI/ubuntu
+export DIB_DEBIAN_COMPONENTS=${DIB_UBUNTU_COMPONENTS:-${DIB_DEBIAN_COMPONENTS:-main,universe}}
+export DIB_DEBIAN_KERNEL=${DIB_UBUNTU_KERNEL:-linux-image-generic}
+case $DIB_DEBIAN_KERNEL:$DIB_RELEASE in
+    linux-image-hwe:jammy) DIB_DEBIAN_KERNEL=linux-image-generic-hwe-22.04 ;;
+    linux-image-hwe:noble) DIB_DEBIAN_KERNEL=linux-image-generic-hwe-24.04 ;;
+esac
