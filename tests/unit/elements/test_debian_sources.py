@@ -20,12 +20,16 @@ class TestSources(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.bin = pathlib.Path(folder.name)
         self.host("")
+        self.program("debootstrap", "#!/bin/sh\n")
+
+    def program(self, name: str, text: str) -> None:
+        fake = self.bin / name
+        fake.write_text(text)
+        fake.chmod(0o755)
 
     def host(self, targets: str) -> None:
         """Let the host's apt say that these are its sources."""
-        fake = self.bin / "apt-get"
-        fake.write_text(f"#!/bin/sh\ncat <<'E'\n{targets}E\n")
-        fake.chmod(0o755)
+        self.program("apt-get", f"#!/bin/sh\ncat <<'E'\n{targets}E\n")
 
     def run_sources(
         self, release: str, **environment: str
@@ -126,6 +130,34 @@ class TestSources(unittest.TestCase):
         done = self.run_sources("bookworm")
         self.assertEqual(1, done.returncode)
         self.assertIn("DIB_DISTRIBUTION_MIRROR", done.stderr)
+
+    def test_a_host_that_is_no_debian_takes_what_the_tool_would(self) -> None:
+        self.program(
+            "debootstrap",
+            f'#!/bin/sh\nDEF_MIRROR="{MIRROR}"\nMIRRORS="$DEF_MIRROR"\n',
+        )
+        self.assertEqual(
+            [
+                f"deb {SIGNED} {MIRROR} trixie main",
+                f"deb {SIGNED} {MIRROR} trixie-updates main",
+                f"deb {SIGNED} {MIRROR}-security trixie-security main",
+            ],
+            self.sources("trixie"),
+        )
+        self.host("http://a.example.org/debian/ bookworm main\n")
+        first, *_ = self.sources("bookworm")
+        self.assertIn("a.example.org", first)
+
+    def test_sid_has_neither_security_nor_updates(self) -> None:
+        self.host(
+            "http://a.example.org/debian/ bookworm main\n"
+            "http://c.example.org/security/ bookworm-security main\n"
+        )
+        for release in ("sid", "unstable"):
+            self.assertEqual(
+                [f"deb {SIGNED} http://a.example.org/debian {release} main"],
+                self.sources(release),
+            )
 
     def test_nothing_asked_for_is_an_option_or_another_source(self) -> None:
         for name, value in (

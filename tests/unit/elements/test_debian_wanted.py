@@ -20,15 +20,20 @@ class TestWanted(unittest.TestCase):
         self.place = pathlib.Path(folder.name)
 
     def run_wanted(
-        self, kernel: str = KERNEL, packages: str = ""
+        self,
+        kernel: str = KERNEL,
+        packages: str = "",
+        release: str = "bookworm",
+        program: pathlib.Path = WANTED,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [WANTED],
+            [program],
             cwd=self.place,
             env={
                 "PATH": os.environ["PATH"],
                 "DIB_DEBIAN_KERNEL": kernel,
                 "DIB_DEBIAN_PACKAGES": packages,
+                "DIB_RELEASE": release,
             },
             capture_output=True,
             text=True,
@@ -44,6 +49,26 @@ class TestWanted(unittest.TestCase):
         self.assertIn(KERNEL, names)
         self.assertIn("apt", names)
         self.assertEqual([], [name for name in names if "@" in name])
+
+    def test_a_package_of_some_releases_only(self) -> None:
+        program = self.place / "wanted"
+        program.write_bytes(WANTED.read_bytes())
+        program.chmod(0o755)
+        (self.place / "packages").write_text(
+            "all # always\nold a b\nnew !a !b\nodd !b # not there\n"
+        )
+        for release, expected in (
+            ("a", ["all", "old", "odd"]),
+            ("b", ["all", "old"]),
+            ("c", ["all", "new", "odd"]),
+            # Part of a name is not the name.
+            ("aa", ["all", "new", "odd"]),
+        ):
+            done = self.run_wanted(release=release, program=program)
+            names = done.stdout.splitlines()
+            self.assertEqual("", done.stderr)
+            self.assertEqual(expected, names[: len(expected)])
+            self.assertNotIn("odd" if release == "b" else "x", names)
 
     def test_a_kernel_is_no_command(self) -> None:
         done = self.run_wanted(kernel="x/;1e touch ran #")
