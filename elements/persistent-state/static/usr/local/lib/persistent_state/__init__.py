@@ -1,0 +1,1 @@
+"""The state of a machine, which outlives a redeploy."""

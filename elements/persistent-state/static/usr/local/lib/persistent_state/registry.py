@@ -1,0 +1,66 @@
+"""What elements and operators registered to outlive a redeploy."""
+
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+
+FOLDERS = ("usr/lib/persistent-state.d", "etc/persistent-state.d")
+
+
+@dataclasses.dataclass(frozen=True)
+class Registered:
+    """Absolute paths; ``files`` may be globs. ``wrong`` are other lines."""
+
+    directories: tuple[str, ...]
+    files: tuple[str, ...]
+    wrong: tuple[str, ...] = ()
+
+
+def read(root: pathlib.Path, *, mountpoint: str) -> Registered:
+    """All lines of all ``*.conf`` below root.
+
+    A file in /etc takes the place of one of the same name in /usr/lib. What
+    lies in a directory that is registered goes with that directory.
+    """
+    directories, files, wrong = set(), set(), []
+    for where, line in _lines(root):
+        path = "/" + "/".join(line.split("/")).strip("/")
+        parts = pathlib.PurePosixPath(line).parts
+        if not line.startswith("/") or ".." in parts or len(parts) < 3:
+            wrong.append(f"{where}: {line}: not a path to keep")
+        elif f"{mountpoint}/".startswith(f"{path}/"):
+            wrong.append(f"{where}: {line}: the state is mounted in there")
+        elif line.endswith("/"):
+            directories.add(path)
+        else:
+            files.add(path)
+    outer = {
+        path
+        for path in directories
+        if not any(_inside(path, other) for other in directories)
+    }
+    alone = {
+        path
+        for path in files
+        if not any(_inside(path, other) for other in outer)
+    }
+    return Registered(
+        tuple(sorted(outer)), tuple(sorted(alone)), tuple(wrong)
+    )
+
+
+def _lines(root: pathlib.Path) -> Iterator[tuple[str, str]]:
+    chosen = {
+        file.name: file
+        for folder in FOLDERS
+        for file in sorted((root / folder).glob("*.conf"))
+    }
+    for name, file in sorted(chosen.items()):
+        for line in file.read_text().splitlines():
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield name, text
+
+
+def _inside(path: str, other: str) -> bool:
+    return path != other and f"{path}/".startswith(f"{other}/")

@@ -1,0 +1,62 @@
+"""Say what came of it: on the console, in the journal, to programs."""
+
+from collections.abc import Sequence
+import contextlib
+import json
+import pathlib
+import sys
+
+RUN = pathlib.Path("/run/persistent-state")
+MOTD = pathlib.Path("/run/motd.d/persistent-state")
+CONSOLE = pathlib.Path("/dev/console")
+# systemd takes these from the beginning of a line.
+CRITICAL, NOTICE = "<2>", "<5>"
+
+
+def say(text: str) -> None:
+    """Tell whoever reads the journal."""
+    print(f"{NOTICE}persistent-state: {text}", file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Tell whoever sees the machine boot, too."""
+    print(f"{CRITICAL}persistent-state: {text}", file=sys.stderr, flush=True)
+    # A machine may have no console.
+    with contextlib.suppress(OSError), CONSOLE.open("w") as console:
+        console.write(f"\r\npersistent-state: {text}\r\n")
+
+
+def write(
+    *, state: str, code: str, device: str, kept: Sequence[str], why: str
+) -> None:
+    """Leave it for programs, and a marker if the machine is degraded.
+
+    ``state`` is ``kept``, ``made`` or ``degraded``.
+    """
+    RUN.mkdir(exist_ok=True)
+    (RUN / "status.json").write_text(
+        json.dumps(
+            {
+                "state": state,
+                "code": code,
+                "device": device,
+                "kept": list(kept),
+                "why": why,
+            }
+        )
+        + "\n"
+    )
+    if state == "degraded":
+        (RUN / "degraded").write_text(f"{why}\n")
+        with contextlib.suppress(OSError):
+            MOTD.parent.mkdir(exist_ok=True)
+            MOTD.write_text(f"DEGRADED, without persistent state: {why}\n")
+
+
+def read() -> dict[str, str]:
+    """What was written last; empty if nothing was."""
+    try:
+        said: dict[str, str] = json.loads((RUN / "status.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return said
