@@ -140,9 +140,7 @@ def on_disk(wanted: Wanted, disk: Device) -> Found:
     tags = devices.recognised(disk.path)
     kind = devices.signature(tags)
     parts = [
-        each
-        for each in devices.all_devices((disk.name,))
-        if each.is_partition
+        each for each in devices.all_devices((disk.name,)) if each.is_partition
     ]
     if kind or parts:
         raise Fault(

@@ -44,9 +44,7 @@ def read(root: pathlib.Path, *, mountpoint: str) -> Registered:
         for path in files
         if not any(_inside(path, other) for other in outer)
     }
-    return Registered(
-        tuple(sorted(outer)), tuple(sorted(alone)), tuple(wrong)
-    )
+    return Registered(tuple(sorted(outer)), tuple(sorted(alone)), tuple(wrong))
 
 
 def _lines(root: pathlib.Path) -> Iterator[tuple[str, str]]:

@@ -74,11 +74,7 @@ def add(disk: Device, table: Table, start: int, size: int, label: str) -> str:
     )
     if table.kind == "gpt":
         entry += f', name="{label}"'
-    kept = [
-        line
-        for line in table.header
-        if not line.startswith("last-lba")
-    ]
+    kept = [line for line in table.header if not line.startswith("last-lba")]
     # The disk is in use, so the kernel is told of the one entry alone.
     run(
         *("sfdisk", "--quiet", "--force", "--no-reread", "--no-tell-kernel"),
