@@ -60,3 +60,22 @@ class TestBootloader(unittest.TestCase):
             DIB_GRUB_TIMEOUT="-1",
         )
         self.assertIn("grub-mkconfig is not installed", said)
+
+    def test_grubs_serial_line_is_the_kernels(self) -> None:
+        text = HOOK.read_text()
+        start = text.index("function grub_serial {")
+        function = text[start : text.index("\n}\n", start) + 3]
+        for asked, said in (
+            ("ttyS0,115200", "--speed=115200 --unit=0"),
+            ("ttyS1,57600n8", "--speed=57600 --unit=1"),
+            ("ttyS2", "--speed=115200 --unit=2"),
+            ("ttyAMA0,9600", "--speed=9600 --unit=0"),
+            ("hvc0", "--speed=115200 --unit=0"),
+        ):
+            done = subprocess.run(
+                ["bash", "-c", f'{function}grub_serial "$1"', "-", asked],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            self.assertEqual(f"serial {said}\n", done.stdout)
