@@ -1,6 +1,12 @@
 """What a request for a build asks for, made into a value or refused."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 import contextlib
 import dataclasses
 from typing import Any
@@ -10,6 +16,7 @@ from dib_service import context as context_lib
 from dib_service.api import (
     environment,
     faults,
+    local_config,
     properties,
     schemas,
     text,
@@ -19,6 +26,7 @@ from dib_service.engine import catalogue
 from dib_service.objects import element
 from dib_service.objects.build import Build, Wanted
 from dib_service.objects.builder import Builder
+from dib_service.objects.local_config import ELEMENT, Proxy
 from dib_service.policies import build as rules
 
 GIB = 2**30
@@ -36,8 +44,12 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
     """
     name = body.get("name") or "-".join(body["elements"])[:255]
     image = body.get("image", {})
+    proxy = Proxy.from_dict(body.get("proxy", {}))
+    ssh_keys = tuple(body.get("ssh_keys", ()))
     value = Wanted(
-        elements=tuple(body["elements"]),
+        elements=_elements(
+            body["elements"], local=ssh_keys or proxy.to_dict()
+        ),
         formats=tuple(body.get("formats", ("qcow2",))),
         architecture=body.get("architecture", "x86_64"),
         environment=dict(body.get("environment", {})),
@@ -52,6 +64,8 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
         tags=tuple(image.get("tags", ())),
         traits=tuple(image.get("traits", ())),
         targets=tuple(image.get("targets", conf.CONF.publish.targets[:1])),
+        proxy=proxy,
+        ssh_keys=ssh_keys,
     )
     text.check_name("build.name", name)
     text.check_name("build.image.name", value.image_name)
@@ -59,6 +73,7 @@ def wanted(body: Mapping[str, Any]) -> tuple[str, Wanted]:
         text.check_name(f"build.image.tags[{number}]", tag)
     environment.check(value.environment, extra=conf.CONF.api.allowed_variables)
     _check_room(value.environment)
+    local_config.check(proxy, ssh_keys)
     properties.check(value.properties)
     _check_targets(value)
     _check_together(value)
@@ -149,6 +164,15 @@ def repeated(build_id: str, link: Callable[[str], str]) -> exception.Conflict:
         build_id=build_id,
         links=[{"rel": "self", "href": link(f"/v1/builds/{build_id}")}],
     )
+
+
+def _elements(names: Sequence[str], *, local: object) -> tuple[str, ...]:
+    """The elements, with the one for what is the asker's own."""
+    # Who asks for a key in the image wants it there, and need not know by
+    # which element it gets there.
+    if local and ELEMENT not in names:
+        return (*names, ELEMENT)
+    return tuple(names)
 
 
 def _visibility(image: Mapping[str, Any]) -> str:

@@ -41,6 +41,8 @@ _BAKED_IN = (
 _SOURCE = "it would bring code that no element of the operator's names"
 _TRUST = "it would turn off the check of what is downloaded"
 _PROXY = "proxies are the operator's to set"
+_ASKED_PROXY = "a proxy for the image is asked for as build.proxy"
+_ASKED_KEYS = "ssh keys for the image are asked for as build.ssh_keys"
 
 _REFUSED_NAMES = tuple(
     (re.compile(pattern, re.IGNORECASE), why)
@@ -48,6 +50,8 @@ _REFUSED_NAMES = tuple(
         (r"(PATH|ENV|IFS|PS\d|HOME|SHELL|USER|CDPATH|GLOBIGNORE)", _SHELL),
         (r"(LD|LC|PYTHON|PERL|GIT|BASH|SHELLOPTS)\w*", _SHELL),
         (r"break.*", _SHELL),
+        (r"DIB_LOCAL_CONFIG_(HTTPS?|NO)_PROXY", _ASKED_PROXY),
+        (r"DIB_LOCAL_CONFIG_SSH_KEYS", _ASKED_KEYS),
         (r".*_PROXY", _PROXY),
         (r"(TMPDIR|TMP_\w*|_LIB|ELEMENTS_PATH|RUN_PARTS_REGEX)", _OURS),
         (

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 from jsonschema import exceptions, protocols, validators
 
-from dib_service.api import faults, properties
+from dib_service.api import faults, local_config, properties
 from dib_service.engine import spec
 
 Schema = Mapping[str, Any]
@@ -107,6 +107,25 @@ BUILD_CREATE: Schema = {
                     "minimum": 1,
                     "description": "a whole number of GiB, at least 1",
                 },
+                # Only their form: what is refused here is repeated.
+                "proxy": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "http": {"type": "string"},
+                        "https": {"type": "string"},
+                        "no_proxy": _words(
+                            local_config.MAX_EXCEPTIONS,
+                            "hosts",
+                            {"type": "string"},
+                        ),
+                    },
+                },
+                "ssh_keys": _words(
+                    local_config.MAX_SSH_KEYS,
+                    "public keys",
+                    {"type": "string"},
+                ),
                 "image": {
                     "type": "object",
                     "additionalProperties": False,

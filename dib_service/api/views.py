@@ -35,6 +35,8 @@ def build(
         "architecture": row.architecture,
         "environment": dict(wanted.environment),
         "disk_size_gib": _gib(wanted.disk_size),
+        "proxy": wanted.proxy.to_dict(),
+        "ssh_keys": list(wanted.ssh_keys),
         "image": {
             "name": wanted.image_name,
             "visibility": wanted.visibility,

@@ -44,6 +44,21 @@ def _split(text: str, form: str) -> tuple[str, str]:
     return name, value
 
 
+def proxy(text: str) -> str:
+    """The URL of a proxy that everybody may know.
+
+    :raises ArgumentTypeError: when it has a user or a password, which then
+        stays here.
+    """
+    if "@" in text:
+        raise argparse.ArgumentTypeError(
+            "the proxy's URL holds a user name or a password, and everybody "
+            "who has the image could read it; only a proxy that needs none "
+            "can be used"
+        )
+    return text
+
+
 def gibibytes(text: str) -> int:
     """A size in whole GiB.
 

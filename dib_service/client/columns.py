@@ -116,6 +116,8 @@ def build_card(build: sdk.Build) -> Card:
         "formats": Words(build.formats),
         "disk_size_gib": build.disk_size_gib,
         "environment": Facts(build.environment),
+        "proxy": Facts(build.proxy),
+        "ssh_keys": Lines(build.ssh_keys),
         "image": Facts(build.image),
         "resolved_elements": Lines(build.resolved_elements),
         "attempts": Lines(build.attempts),

@@ -5,7 +5,7 @@ from typing import Any
 
 from osc_lib.command import command
 
-from dib_service.client import arguments, columns, follow, plugin, sdk
+from dib_service.client import arguments, columns, follow, keys, plugin, sdk
 from dib_service.client import patience as patience_lib
 from dib_service.client import progress as progress_lib
 
@@ -111,6 +111,38 @@ def _add_content_arguments(parser: argparse.ArgumentParser) -> None:
             "Variable for the elements, for example DIB_RELEASE=bookworm "
             "(repeat for several); no place for secrets: it is stored and "
             "logged"
+        ),
+    )
+    parser.add_argument(
+        "--ssh-key",
+        metavar="<file-or-key>",
+        dest="ssh_keys",
+        type=keys.public_key,
+        action="append",
+        help=(
+            "Public ssh key that goes into the image: a file such as "
+            "~/.ssh/id_ed25519.pub, or the key itself (repeat for several). "
+            "It lets its owner into every machine of the image, as the "
+            "distribution's default user"
+        ),
+    )
+    parser.add_argument(
+        "--proxy",
+        metavar="<URL>",
+        type=arguments.proxy,
+        help=(
+            "HTTP proxy that goes into the image, for http and https, for "
+            "example http://proxy.example.com:3128; without user and "
+            "password. The build itself does not use it"
+        ),
+    )
+    parser.add_argument(
+        "--no-proxy",
+        metavar="<host>",
+        action="append",
+        help=(
+            "Host, domain, address or network that the machines of the "
+            "image reach without the proxy (repeat for several)"
         ),
     )
     parser.add_argument(
@@ -235,9 +267,20 @@ def _wanted(parsed_args: argparse.Namespace) -> dict[str, Any]:
         "architecture": parsed_args.arch,
         "environment": parsed_args.environment,
         "disk_size_gib": parsed_args.disk_size,
+        "proxy": _proxy(parsed_args) or None,
+        "ssh_keys": parsed_args.ssh_keys,
         "image": arguments.given(image) or None,
     }
     return arguments.given(wanted)
+
+
+def _proxy(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    proxy = {
+        "http": parsed_args.proxy,
+        "https": parsed_args.proxy,
+        "no_proxy": parsed_args.no_proxy,
+    }
+    return arguments.given(proxy)
 
 
 def _what_next(build_id: str, sentence: str) -> str:

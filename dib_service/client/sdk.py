@@ -74,6 +74,10 @@ class Build(resource.Resource):
     environment = resource.Body("environment", type=dict)
     #: Size of the whole disk; None is just large enough.
     disk_size_gib = resource.Body("disk_size_gib", type=int)
+    #: HTTP proxy that goes into the image: http, https and no_proxy.
+    proxy = resource.Body("proxy", type=dict)
+    #: Public ssh keys that go into the image.
+    ssh_keys = resource.Body("ssh_keys", type=list)
     #: Name, visibility, properties, members, protected, tags, traits and
     #: targets of the image in the image service.
     image = resource.Body("image", type=dict)

@@ -27,6 +27,7 @@ from dib_service.objects import (
     element,
     event,
     history,
+    local_config,
     release,
     staging,
 )
@@ -486,8 +487,15 @@ def _spec(build: builds.Build) -> spec.BuildSpec:
         # the disk that they would have.
         formats=wanted.formats or spec.BuildSpec.formats,
         architecture=wanted.architecture,
-        environment=wanted.environment,
+        environment={**wanted.environment, **_local(build)},
         disk_size=wanted.disk_size,
         skip_base=wanted.skip_base,
         boot_test=wanted.boot_test,
     )
+
+
+def _local(build: builds.Build) -> dict[str, str]:
+    """What the element local-config is told, whoever wants it."""
+    if local_config.ELEMENT not in build.elements:
+        return {}
+    return local_config.variables(build.wanted.proxy, build.wanted.ssh_keys)

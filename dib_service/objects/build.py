@@ -13,7 +13,7 @@ from dib_service import context as context_lib
 from dib_service import exception
 from dib_service.db import api as db
 from dib_service.db import models
-from dib_service.objects import log
+from dib_service.objects import local_config, log
 
 STATES = (
     "queued",
@@ -49,6 +49,8 @@ class Wanted:
     tags: tuple[str, ...]
     traits: tuple[str, ...]
     targets: tuple[str, ...]
+    proxy: local_config.Proxy = local_config.Proxy()  # noqa: RUF009
+    ssh_keys: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -69,6 +71,8 @@ class Wanted:
             tags=tuple(data.get("tags", ())),
             traits=tuple(data.get("traits", ())),
             targets=tuple(data.get("targets", ("glance",))),
+            proxy=local_config.Proxy.from_dict(data.get("proxy", {})),
+            ssh_keys=tuple(data.get("ssh_keys", ())),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,6 +93,8 @@ class Wanted:
             "tags": list(self.tags),
             "traits": list(self.traits),
             "targets": list(self.targets),
+            "proxy": self.proxy.to_dict(),
+            "ssh_keys": list(self.ssh_keys),
         }
 
 

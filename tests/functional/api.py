@@ -45,6 +45,7 @@ ELEMENTS = (
         name="tools", digest="3" * 64, dependencies=("bootloader",)
     ),
     catalogue.Element(name="bootloader", digest="4" * 64),
+    catalogue.Element(name="local-config", digest="6" * 64),
     catalogue.Element(
         name="broken", digest="5" * 64, dependencies=("nowhere",)
     ),

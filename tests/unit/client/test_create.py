@@ -31,6 +31,9 @@ class TestCreate(fake.CommandTestCase):
             *("--tag", "web", "--tag", "2026", "--protected"),
             *("--trait", "CUSTOM_GPU", "--target", "glance"),
             *("--target", "edge", "--no-boot-test"),
+            *("--ssh-key", "ssh-ed25519 AAAA me", "--ssh-key", "ssh-rsa BB"),
+            *("--proxy", "http://proxy.example.com:3128"),
+            *("--no-proxy", ".example.com", "--no-proxy", "192.0.2.0/24"),
         )
         (body,) = self.api.bodies
         answer = self.printed_json()
@@ -50,6 +53,12 @@ class TestCreate(fake.CommandTestCase):
                     "EQUALS": "a=b c",
                 },
                 "disk_size_gib": 8,
+                "proxy": {
+                    "http": "http://proxy.example.com:3128",
+                    "https": "http://proxy.example.com:3128",
+                    "no_proxy": [".example.com", "192.0.2.0/24"],
+                },
+                "ssh_keys": ["ssh-ed25519 AAAA me", "ssh-rsa BB"],
                 "image": {
                     "name": "Web",
                     "visibility": "shared",
@@ -86,6 +95,8 @@ class TestCreate(fake.CommandTestCase):
             (("--disk-size", "0"), "'0' is not a whole number of GiB"),
             (("--disk-size", "1.5"), "'1.5' is not a whole number of GiB"),
             (("--visibility", "secret"), "invalid choice: 'secret'"),
+            (("--proxy", "http://me:pw@proxy"), "user name or a password"),
+            (("--ssh-key", "no-such-file"), "neither a public key nor a file"),
         ):
             with self.subTest(words):
                 self.stderr.truncate(0)
