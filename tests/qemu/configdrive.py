@@ -70,9 +70,14 @@ class Machine:
 
 def write(machine: Machine, path: pathlib.Path) -> pathlib.Path:
     """Write the machine's drive, an ISO labelled config-2, to path."""
-    packed = configdrive.build(
-        machine.meta_data(), network_data=machine.network_data()
-    )
+    return pack(path, machine.meta_data(), network_data=machine.network_data())
+
+
+def pack(
+    path: pathlib.Path, meta_data: dict[str, Any], **documents: Any
+) -> pathlib.Path:
+    """Write a drive with these documents, as openstacksdk calls them."""
+    packed = configdrive.build(meta_data, **documents)
     path.write_bytes(gzip.decompress(base64.b64decode(packed)))
     return path
 
