@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def run(say: Log) -> None:
-    """Have what the metadata asks for, and no more what it asked for before."""
+    """Have what the metadata asks for, and not what it asked for before."""
     READY.mkdir(mode=0o755, parents=True, exist_ok=True)
     metadata = read(say)
     if metadata is None:
