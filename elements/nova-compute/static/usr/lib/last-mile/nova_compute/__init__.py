@@ -1,0 +1,1 @@
+"""What a compute node's services take from the cloud's metadata."""
