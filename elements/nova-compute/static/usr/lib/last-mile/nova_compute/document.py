@@ -79,7 +79,9 @@ def sections(service: Service, said: Any) -> Sections:
     if account and service.auth:
         for section in service.auth:
             found[section] = {"auth_type": "password", **account}
-        found["service_user"]["send_service_user_token"] = "true"
+        found["service_user"].update(
+            values({"send_service_user_token": True}, "service_user")
+        )
     for section, options in mapping(
         said.get("options", {}), "options"
     ).items():
