@@ -42,6 +42,9 @@ class ExtractImage(unittest.TestCase):
         (self.hooks / "cache-url").symlink_to(
             ELEMENTS / "cache-url/bin/cache-url"
         )
+        (self.hooks.parent / "disk-image-tools").symlink_to(
+            ELEMENTS / "sysprep/disk-image-tools"
+        )
         self.disk = self.place / "disk"
         self.image = self.place / "image.qcow2"
 

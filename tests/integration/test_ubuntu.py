@@ -4,6 +4,7 @@ What makes a machine of it, a kernel and the like, is there in name only: a
 chroot is what its hooks run in, and nothing here is booted.
 """
 
+import hashlib
 from pathlib import Path
 import shutil
 import tarfile
@@ -28,8 +29,13 @@ ID_LIKE=debian
 # Of these there is nothing but the name.
 EMPTY = """
     busybox ca-certificates cloud-guest-utils dbus e2fsprogs fdisk iproute2
-    kmod libpam-systemd netplan.io procps python3 sudo systemd-resolved
-    systemd-sysv ubuntu-keyring udev zstd
+    kmod libpam-systemd netplan.io openssh-client procps python3 sudo
+    systemd-resolved systemd-timesyncd ubuntu-keyring udev zstd
+"""
+
+# What cloud-init's package says of the distribution's user.
+CLOUD_CONFIG = """users: [default]
+system_info: {distro: ubuntu, default_user: {name: ubuntu}}
 """
 
 UPDATE_INITRAMFS = """#!/bin/sh
@@ -51,6 +57,12 @@ def fill(archive: apt_archive.Archive) -> None:
                 archive.add(deb)
     for name in EMPTY.split():
         archive.make(name, version="999")
+    for name, path, text in (
+        ("cloud-init", "etc/cloud/cloud.cfg", CLOUD_CONFIG),
+        ("openssh-server", "etc/ssh/sshd_config", "UsePAM yes\n"),
+        ("systemd-sysv", "usr/bin/systemctl", "#!/bin/sh\necho $*\n"),
+    ):
+        archive.make(name, version="999", files={path: text})
     archive.make(
         "initramfs-tools",
         version="999",
@@ -72,6 +84,8 @@ class UbuntuMinimal(tiny.TinyBuild):
     keys: ClassVar[apt_archive.Keys]
     ring: ClassVar[Path]
     mirror: ClassVar[str]
+    made: ClassVar[tiny.Running | None] = None
+    tree: ClassVar[Path]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -81,6 +95,7 @@ class UbuntuMinimal(tiny.TinyBuild):
         cls.ring = cls.keys.make("archive")
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
+        cls.tree = Path(holder.name, "tree.tar")
         cls.archive = apt_archive.Archive(Path(holder.name, "archive"))
         fill(cls.archive)
         for suite in ("noble", "noble-updates", "noble-security"):
@@ -98,9 +113,11 @@ class UbuntuMinimal(tiny.TinyBuild):
         self.keyring = self.elements / "ring.gpg"
         shutil.copy(self.ring, self.keyring)
 
-    def built(self, *elements: str, **environment: str) -> tiny.Running:
+    def built(
+        self, *elements: str, base: str = "ubuntu-minimal", **environment: str
+    ) -> tiny.Running:
         return self.build(
-            elements=["ubuntu-minimal", *elements],
+            elements=[base, *elements],
             formats=["tar"],
             name="ubuntu",
             options=("--element-path", f"{ELEMENTS}:{self.elements}"),
@@ -112,7 +129,10 @@ class UbuntuMinimal(tiny.TinyBuild):
             },
         )
 
-    def test_packages_become_a_system_that_hooks_run_in(self) -> None:
+    def minimal(self) -> tiny.Running:
+        """The build from packages: once, for all tests of the class."""
+        if self.made:
+            return self.made
         self.element(
             "probe",
             {
@@ -126,6 +146,13 @@ class UbuntuMinimal(tiny.TinyBuild):
         )
         built = self.built("probe")
         self.assertEqual(0, built.code, built.lines()[-40:])
+        shutil.copy(self.output / "ubuntu.tar", self.tree)
+        self.assert_nothing_is_left()
+        type(self).made = built
+        return built
+
+    def test_packages_become_a_system_that_hooks_run_in(self) -> None:
+        built = self.minimal()
         said = built.lines("50-probe")
         self.assertEqual("hello", said[0])
         packages = [line for line in said[1:] if "update:" not in line]
@@ -136,7 +163,7 @@ class UbuntuMinimal(tiny.TinyBuild):
         [event] = built.of_kind("manifest")
         self.assertEqual("ubuntu", event["manifest"]["image"]["os_distro"])
         self.assertEqual("24.04", event["manifest"]["image"]["os_version"])
-        with tarfile.open(self.output / "ubuntu.tar") as tree:
+        with tarfile.open(self.tree) as tree:
             names = {name.lstrip("./") for name in tree.getnames()}
             self.assertEqual(
                 "".join(
@@ -152,6 +179,30 @@ class UbuntuMinimal(tiny.TinyBuild):
             )
         self.assertIn(f"boot/initrd.img-{KERNEL}", names)
         self.assertNotIn("usr/sbin/update-initramfs.dib", names)
+
+    def test_a_cloud_image_becomes_a_machine_of_ours(self) -> None:
+        self.minimal()
+        mirror = self.elements / "images"
+        mirror.mkdir()
+        name = "noble-server-cloudimg-amd64.squashfs"
+        with self.tree.open("rb") as tree:
+            apt_archive.run("sqfstar", mirror / name, stdin=tree)
+        digest = hashlib.sha256((mirror / name).read_bytes()).hexdigest()
+        sums = mirror / "SHA256SUMS"
+        sums.write_text(f"{digest} *{name}\n")
+        self.keys.detach(sums, mirror / "SHA256SUMS.gpg", key="archive")
+        built = self.built(
+            base="ubuntu",
+            DIB_CLOUD_IMAGES=f"file://{mirror}",
+            DIB_CLOUD_IMAGE_KEYRING=str(self.keyring),
+        )
+        self.assertEqual(0, built.code, built.lines()[-40:])
+        [event] = built.of_kind("manifest")
+        said = event["manifest"]["image"]
+        self.assertEqual("ubuntu", said["os_distro"])
+        self.assertEqual("ubuntu", said["os_admin_user"])
+        self.assertEqual(["ConfigDrive", "OpenStack"], said["datasources"])
+        self.assertIn("enable growroot.service", built.lines())
         self.assert_nothing_is_left()
 
     def test_a_package_that_is_not_there_is_named(self) -> None:

@@ -1,0 +1,11 @@
+export DISTRO_NAME=ubuntu
+export DIB_RELEASE=${DIB_RELEASE:-noble}
+export DIB_INIT_SYSTEM=systemd
+export EFI_BOOT_DIR=EFI/ubuntu
+export DIB_UBUNTU_KERNEL=${DIB_UBUNTU_KERNEL:-linux-image-generic}
+export DIB_CLOUD_IMAGES=${DIB_CLOUD_IMAGES:-https://cloud-images.ubuntu.com/$DIB_RELEASE/current}
+export BASE_IMAGE_FILE=${BASE_IMAGE_FILE:-$DIB_RELEASE-server-cloudimg-$ARCH.squashfs}
+export DIB_CLOUD_IMAGE_SUMS=${DIB_CLOUD_IMAGE_SUMS:-SHA256SUMS}
+export DIB_CLOUD_IMAGE_SIGNATURE=${DIB_CLOUD_IMAGE_SIGNATURE:-SHA256SUMS.gpg}
+export DIB_CLOUD_IMAGE_KEY_NAMES=ubuntu-cloudimage-keyring.gpg
+export DIB_CLOUD_IMAGE_KEY_PACKAGE=ubuntu-cloudimage-keyring
