@@ -42,12 +42,19 @@ UNPROVEN = re.compile(
 # Debian's apt-key is gone with trixie; a keyring is named by signed-by.
 FORGOTTEN = re.compile(r"(?<![\w.-])apt-key(?![\w-])")
 
+# A commit is its own checksum; a branch or a tag is what somebody makes of it.
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+DIGEST = re.compile(r"#sha(?:256=[0-9a-f]{64}|512=[0-9a-f]{128})$")
+
 # What may fetch without proof, and why.
 UNPROVEN_HERE: Mapping[str, str] = {
     "cache-url/bin/cache-url": "fetches for a hook, which has to prove it",
     "sysprep/bin/extract-image": "fetches for a hook, which has to prove it",
     "source-repositories/extra-data.d/98-source-repositories": (
         "fetches what an author pins by commit, or by checksum"
+    ),
+    "simple-init/source-repository-simple-init": (
+        "only for whoever asks for the repository, and says which commit"
     ),
     "simple-init/install.d/simple-init-repo-install/40-glean": (
         "from a checkout of source-repositories, with what pip takes for it"
@@ -112,11 +119,23 @@ def no_machine_is_named(shelf: Shelf) -> Iterator[str]:
 
 
 def _downloads(shelf: Shelf) -> Iterator[tuple[str, str]]:
-    """Each script that fetches and proves nothing, and a word of it."""
+    """Each file that fetches and proves nothing, and a word of it."""
     for path in shelf.files():
+        if path.name.startswith("source-repository-"):
+            for line in code(path).splitlines():
+                if line.split() and not _is_pinned(line.split()):
+                    yield shelf.name(path), line
         if not shebang(path):
             continue
         said = code(path)
         found = DOWNLOAD.search(said)
         if found and not PROOF.search(said):
             yield shelf.name(path), found[0]
+
+
+def _is_pinned(source: list[str]) -> bool:
+    """Whether a line of source-repository-* can come to one thing only."""
+    _, kind, _, location, *ref = source
+    if kind == "git":
+        return bool(ref and COMMIT.fullmatch(ref[0]))
+    return kind == "package" or bool(DIGEST.search(location))

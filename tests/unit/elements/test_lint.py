@@ -52,6 +52,11 @@ GOOD: Mapping[str, str] = {
     ),
     "good/bin/tool": '#!/usr/bin/env python3\n"""A tool."""\n\nprint(1)\n',
     "good/package-installs.yaml": "one:\ntwo:\n",
+    "good/source-repository-tool": (
+        f"tool git /opt/tool https://example.org/tool.git {'0' * 40}\n"
+        f"words file /opt/words https://example.org/words#sha256={'0' * 64}\n"
+        "other package /opt/other https://example.org/other\n"
+    ),
     "good/pkg-map": '{"default": {"one": "1", "two": "2"}}\n',
     "other/README.rst": README.replace("good", "other")
     .replace("====", "=====")
@@ -173,6 +178,15 @@ BROKEN: Mapping[str, Broken] = {
             "rpm -i https://example.org/thing.rpm",
             "dnf -y install https://example.org/thing.rpm",
             "python3 -c 'urllib.request.urlopen(url)'",
+        )
+    )
+    + tuple(
+        ("good/source-repository-tool", f"tool {source}\n", "no checksum")
+        for source in (
+            "git /opt/tool https://example.org/tool.git",
+            "git /opt/tool https://example.org/tool.git v1.0",
+            "tar /opt/tool https://example.org/tool.tar.gz",
+            "file /opt/tool https://example.org/tool#sha256=abc",
         )
     ),
     "proofs_are_asked_for": tuple(
