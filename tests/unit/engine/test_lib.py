@@ -211,6 +211,27 @@ class Kernel(Called):
         said = self.chosen("initrd-6.4-default")
         self.assertIn("Image-6.4-default initrd-6.4-default", said)
 
+    def test_a_link_out_of_boot_has_the_name_of_its_kernel(self):
+        # Tumbleweed's, of which the older is gone by the other name.
+        for version in ("6.9.1-1-default", "6.10.2-1-default"):
+            self.write(f"usr/lib/modules/{version}/vmlinuz")
+            self.write(f"boot/initrd-{version}")
+            (self.place / f"boot/vmlinuz-{version}").symlink_to(
+                f"../usr/lib/modules/{version}/vmlinuz"
+            )
+        (self.place / "boot/vmlinuz").symlink_to("vmlinuz-6.9.1-1-default")
+        (self.place / "boot/initrd").symlink_to("initrd-6.9.1-1-default")
+        said = self.chosen()
+        self.assertIn(
+            "vmlinuz-6.10.2-1-default initrd-6.10.2-1-default ", said
+        )
+
+    def test_a_link_by_its_whole_path(self):
+        self.write("boot/vmlinuz-6.1")
+        self.write("boot/initrd-6.1")
+        (self.place / "boot/vmlinuz-9").symlink_to("/boot/vmlinuz-6.1")
+        self.assertIn("vmlinuz-6.1 initrd-6.1 ", self.chosen())
+
     def test_patterns_of_the_caller(self):
         said = self.chosen(
             *("vmlinuz-9", "initrd.img-9", "special-kernel", "special-disk"),
