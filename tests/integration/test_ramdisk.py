@@ -1,7 +1,8 @@
 """A deploy ramdisk starts, finds its Ironic and answers on its port.
 
 It is made of the unmodified elements of ironic-python-agent-builder on this
-project's own ``debian``.
+project's own ``debian``, with ``mellanox``. The engine has seen it answer
+before these tests start it once more.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,9 @@ from testtools import content
 from dib_service.engine import elements
 from dib_service.engine.gate import ironic
 from tests import qemu
-from tests.integration import agent
+from tests.integration import agent, rdma
 
+TESTS = Path(__file__).parents[1]
 PORT = 9999
 MEMORY_MIB = 3072
 HEARTBEAT_SECONDS = 300.0
@@ -40,6 +42,7 @@ class TestDeployRamdisk(testtools.TestCase):
 
     artefacts: ClassVar[Mapping[str, Mapping[str, Any]]]
     manifest: ClassVar[Mapping[str, Any]]
+    log: ClassVar[str]
     version: ClassVar[str]
     ironic: ClassVar[ironic.Ironic]
     guest: ClassVar[qemu.Guest]
@@ -54,6 +57,7 @@ class TestDeployRamdisk(testtools.TestCase):
         place = Path(holder.name)
         cls.version = agent.add_element(place / "elements")
         events = built(place)
+        cls.log = "\n".join(event.get("text", "") for event in events)
         cls.artefacts = {
             event["role"]: event
             for event in events
@@ -121,6 +125,19 @@ class TestDeployRamdisk(testtools.TestCase):
         )
         self.assertIn(self.guest.mac, self.ironic.addresses)
 
+    def test_its_boot_test_saw_the_agent_answer(self) -> None:
+        [seen] = self.manifest["boot_tests"]
+        self.assertEqual("kernel", seen["firmware"])
+        self.assertIn(
+            f"kernel: the agent answers: version {self.version}", self.log
+        )
+
+    def test_the_modules_of_mellanox_are_loaded_and_its_tools_run(
+        self,
+    ) -> None:
+        self.guest.wait_for_console("rdma: done")
+        self.assertEqual([], rdma.problems(self.guest.console_text()))
+
     def test_nothing_failed_to_start(self) -> None:
         answer(self.guest, "/v1/status")
         failed = FAILED.findall(self.guest.console_text())
@@ -154,13 +171,15 @@ def built(place: Path) -> list[dict[str, Any]]:
             {
                 "version": 1,
                 "name": "deploy",
-                "elements": list(agent.ELEMENTS),
+                "elements": [*agent.ELEMENTS, "mellanox", "rdma-report"],
+                "boot_test": True,
             }
         )
     )
     path = (
         agent.builders_elements(),
         place / "elements",
+        TESTS / "elements",
         *elements.default_path(),
     )
     said = subprocess.run(
