@@ -232,6 +232,8 @@ class Suites:
                     guest.run(f"systemctl is-active serial-getty@{line}"),
                 )
             self.assertIn("node-1 login:", guest.console_text())
+            # What the prompt hands over to, which nothing depends on.
+            guest.run("test -x /bin/login")
 
 
 class TestBookworm(Suites.Suite):
