@@ -171,6 +171,9 @@ class Ironic:
                 # image from Glance, makes it raw and serves it.
                 "image_download_source": "local",
                 "certificates_path": self.path / "certificates",
+                # Its name says less than it means: the agent refuses every
+                # partition image without it, those for UEFI, too.
+                "enable_bios_bootloader_install": True,
             },
             "pxe": {
                 "images_path": self.path / "images",
