@@ -52,6 +52,10 @@ def check(proxy: Proxy, ssh_keys: Sequence[str]) -> None:
     for name, address in (("http", proxy.http), ("https", proxy.https)):
         if address:
             _check_proxy(f"build.proxy.{name}", address)
+    if proxy.no_proxy and not (proxy.http or proxy.https):
+        raise faults.refusal(
+            "build.proxy.no_proxy", "is said without a proxy: http or https"
+        )
     for number, each in enumerate(proxy.no_proxy):
         if len(each) > ADDRESS_LENGTH or not _EXCEPTION.fullmatch(each):
             raise faults.refusal(

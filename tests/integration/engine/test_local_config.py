@@ -78,6 +78,20 @@ class OwnTest(unittest.TestCase):
             "", self.file("/etc/ssh/sshd_config.d/00-local-config.conf")
         )
 
+    def test_what_was_asked_for_is_the_default_users(self) -> None:
+        self.keys.write_text("ssh-rsa of-who-builds\n")
+        for user, environment in (
+            ("debian", {}),
+            ("light", {"DIB_METADATA_INIT_USER": "light"}),
+            ("me", {"DIB_LOCAL_CONFIG_USERNAME": "me"}),
+        ):
+            done = self.build(DIB_LOCAL_CONFIG_SSH_KEYS=KEY, **environment)
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertEqual(
+                f"{KEY}\n", self.file(f"/etc/ssh/authorized_keys.d/{user}")
+            )
+        self.assertEqual("", self.file("/root/.ssh/authorized_keys"))
+
     def test_a_password_is_for_no_image(self) -> None:
         self.refused(
             "has a user or a password in it",

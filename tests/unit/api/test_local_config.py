@@ -131,11 +131,19 @@ class CheckTest(unittest.TestCase):
                     self.assertNotIn("hunter2", said)
 
     def test_exceptions(self) -> None:
-        local_config.check(Proxy(no_proxy=GOOD_EXCEPTIONS), ())
+        local_config.check(
+            Proxy(https="http://proxy", no_proxy=GOOD_EXCEPTIONS), ()
+        )
 
     def test_what_is_no_exception(self) -> None:
         for each in BAD_EXCEPTIONS:
             with self.subTest(each):
-                error = self.refused({"no_proxy": ("x", each)})
+                error = self.refused(
+                    {"http": "http://proxy", "no_proxy": ("x", each)}
+                )
                 field = "build.proxy.no_proxy[1]"
                 self.assertEqual(field, error.facts["field"])
+
+    def test_exceptions_from_nothing(self) -> None:
+        error = self.refused({"no_proxy": ("localhost",)})
+        self.assertEqual("build.proxy.no_proxy", error.facts["field"])
