@@ -1,87 +1,95 @@
-"""What is said of one service, as the file that oslo.config reads."""
+"""What the metadata says of a service, as the file that oslo.config reads."""
 
 from __future__ import annotations
 
 import dataclasses
+import grp
+import os
 from pathlib import Path
 import re
 from typing import Any
 
+from last_mile.client import Machine, Refused
+from metadata_reader import files
+
 # What may stand in a file as the name of a section or an option.
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 KNOWN = ("transport_url", "auth", "options")
+MODE = 0o640
+HEAD = "# Written by last-mile at every boot.\n"
 
 Sections = dict[str, dict[str, str]]
 
 
-class Refused(Exception):
-    """What is said cannot be written; no value of it is in the message."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service; ``folder`` is below the root and there if the service is.
+    """A service, and the file that counts more than the image's own.
 
     ``auth`` are its sections that have an account in Keystone; without the
     first of them it cannot do anything.
     """
 
     name: str
-    folder: Path
+    file: Path
     group: str
     auth: tuple[str, ...] = ()
 
-    @property
-    def file(self) -> Path:
-        """What comes from the cloud, after the image's own configuration."""
-        return self.folder / "50-cloud.conf"
+    def configure(self, said: dict[str, Any], machine: Machine) -> None:
+        """Have it speak with this broker, as this account.
 
-    def missing(self, sections: Sections) -> list[str]:
+        :raises Refused: something of it is wrong or missing.
+        """
+        try:
+            found = sections(said, self.auth)
+            missing = self._missing(found)
+            if missing:
+                raise Refused(f"nobody says {', '.join(missing)}")
+        except Refused:
+            files.remove(self.file)
+            raise
+        files.write(
+            self.file,
+            HEAD + rendered(found),
+            mode=MODE,
+            owner=(os.geteuid(), grp.getgrnam(self.group).gr_gid),
+        )
+
+    def forget(self, machine: Machine) -> None:
+        """Have nobody to speak with; the machine goes on without it."""
+        files.remove(self.file)
+        missing = ", ".join(self._missing({}))
+        machine.say.note(f"{self.name} is not started: nobody says {missing}")
+
+    def configured(self) -> bool:
+        """Whether an earlier boot left it with a broker."""
+        return self.file.exists()
+
+    def _missing(self, found: Sections) -> list[str]:
         """What it needs and is not said."""
         needed = [("DEFAULT", "transport_url")]
         needed += [(section, "auth_url") for section in self.auth[:1]]
         return [
             f"[{section}] {option}"
             for section, option in needed
-            if not sections.get(section, {}).get(option)
+            if not found.get(section, {}).get(option)
         ]
 
 
-SERVICES = (
-    Service(
-        name="nova-compute",
-        folder=Path("etc/nova/nova.conf.d"),
-        group="nova",
-        auth=("placement", "neutron", "cinder", "service_user"),
-    ),
-    Service(
-        name="neutron-openvswitch-agent",
-        folder=Path("etc/neutron/neutron.conf.d"),
-        group="neutron",
-    ),
-)
-
-
-def sections(service: Service, said: Any) -> Sections:
-    """The sections of the service's file.
+def sections(said: dict[str, Any], auth: tuple[str, ...]) -> Sections:
+    """The sections of the file; those in ``auth`` have the account.
 
     :raises Refused: what is said has not the form that the README shows.
     """
-    said = mapping(said, service.name)
     if unknown := sorted(set(said) - set(KNOWN)):
-        raise Refused(f"{service.name} has no {', '.join(unknown)}")
+        raise Refused(f"it has no {', '.join(unknown)}")
     found: Sections = {}
     if "transport_url" in said:
-        found["DEFAULT"] = values(
-            {"transport_url": said["transport_url"]}, "DEFAULT"
-        )
+        url = {"transport_url": said["transport_url"]}
+        found["DEFAULT"] = values(url, "DEFAULT")
     account = values(mapping(said.get("auth", {}), "auth"), "auth")
-    if account and service.auth:
-        for section in service.auth:
+    if account:
+        for section in auth:
             found[section] = {"auth_type": "password", **account}
-        found["service_user"].update(
-            values({"send_service_user_token": True}, "service_user")
-        )
     for section, options in mapping(
         said.get("options", {}), "options"
     ).items():
@@ -104,7 +112,7 @@ def values(options: dict[str, Any], section: str) -> dict[str, str]:
 
 
 def text(value: object, what: str) -> str:
-    """The value on one line.
+    """The value on one line; no message has it, it may be a secret.
 
     :raises Refused: it is no such value.
     """
@@ -139,14 +147,14 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def rendered(sections: Sections) -> str:
+def rendered(found: Sections) -> str:
     """The sections as a file.
 
     Each value is read as it is: in quotes, of which oslo.config takes one
     pair away, and without its variables.
     """
     lines = []
-    for section, options in sections.items():
+    for section, options in found.items():
         lines += ["", f"[{section}]"]
         for option, value in options.items():
             literal = value.replace("$", "$$")

@@ -1,1 +1,0 @@
-"""What a compute node's services take from the cloud's metadata."""
