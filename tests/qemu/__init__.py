@@ -50,7 +50,8 @@ class Guest:
 
     ``larger`` is how many bytes its disk has more than the image; ``sector``
     is what its disk reads at once, in bytes. ``port`` on this host leads to
-    ``guest_port`` there.
+    ``guest_port`` there. ``disk`` is where its disk is kept, for another boot
+    of the same machine; ``netdev`` is what its network is, in QEMU's words.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Guest:
         firmware: Firmware = "bios",
         sector: int = 512,
         guest_port: int = 22,
+        disk: pathlib.Path | None = None,
+        netdev: str = f"net={NETWORK}",
         extra: tuple[str, ...] = (),
     ) -> None:
         self.image = image
@@ -80,6 +83,8 @@ class Guest:
         self.firmware = firmware
         self.sector = sector
         self.guest_port = guest_port
+        self.disk = disk
+        self.netdev = netdev
         self.extra = extra
         self.port = 0
         self._ending = contextlib.ExitStack()
@@ -117,6 +122,18 @@ class Guest:
                 return
             self.still_alive(f"no ssh yet: {said.stderr.strip()}")
             time.sleep(2)
+
+    def power_off(self) -> None:
+        """End the machine as its own shutdown does, disk and all.
+
+        :raises GuestError: when that takes too long.
+        """
+        # What answers is an sshd that ends, one way or another.
+        self.ssh("sudo", "systemctl", "poweroff")
+        try:
+            self._process.wait(DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise GuestError(f"it does not end\n{self.tail()}") from error
 
     def wait_for_console(self, text: str) -> None:
         """Return when the text stands on the console.
@@ -185,7 +202,9 @@ class Guest:
         return "\n".join(["--- console", *last, "--- qemu", qemu])
 
     def _overlay(self) -> pathlib.Path:
-        overlay = self.workspace / "disk.qcow2"
+        overlay = self.disk or self.workspace / "disk.qcow2"
+        if overlay.exists():
+            return overlay
         size = virtual_size(self.image) + self.larger
         subprocess.run(
             [
@@ -211,7 +230,7 @@ class Guest:
             "-drive",
             f"file={disk},if=none,id=disk,cache=unsafe,discard=unmap",
             "-device", f"virtio-blk-pci,drive=disk,{self._sectors()}",
-            "-netdev", f"user,id=net0,net={NETWORK},{forward}",
+            "-netdev", f"user,id=net0,{self.netdev},{forward}",
             "-device", f"virtio-net-pci,netdev=net0,mac={self.mac},romfile=",
             *self.extra,
         ]  # fmt: skip
