@@ -161,7 +161,7 @@ def at_the_end(wanted: Wanted, disk: Device) -> Found:
     if end <= 0:
         raise Fault("no-room", f"{disk.path} is too small for any state")
     note = locator.read(disk.path, end)
-    place = note or Locator(end - _bytes(wanted.size, disk), 0)
+    place = note or Locator(end - in_bytes(wanted.size, disk), 0)
     start, size = place.start, end - place.start
     if size < LEAST:
         raise Fault("no-room", f"a state of {size} bytes is too small")
@@ -216,7 +216,11 @@ def formatted(wanted: Wanted, device: Device) -> Found:
     return Found(device, "ext4", made=True)
 
 
-def _bytes(text: str, disk: Device) -> int:
+def in_bytes(text: str, disk: Device) -> int:
+    """A size as it is written, ``10%`` being of the disk.
+
+    :raises Fault: it is none.
+    """
     percent = re.fullmatch(r"(\d+) *%", text)
     if percent:
         return disk.size * int(percent[1]) // 100 // MiB * MiB

@@ -1,0 +1,192 @@
+"""What is registered is read, and files are kept whole."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+LIBRARY = (
+    pathlib.Path(__file__).parents[3]
+    / "elements/persistent-state/static/usr/local/lib"
+)
+
+with contextlib.ExitStack() as _stack:
+    # Nothing may be written into an element.
+    _stack.callback(setattr, sys, "dont_write_bytecode", False)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(LIBRARY))
+    _stack.callback(sys.path.remove, str(LIBRARY))
+    from persistent_state import locator, partition, registry, table
+    from persistent_state.content import Content
+    from persistent_state.devices import Device
+    from persistent_state.faults import Fault
+
+MOUNTPOINT = "/var/lib/persistent-state"
+MiB = 1 << 20
+
+
+class Folder(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.root = pathlib.Path(holder.name)
+
+    def write(self, path: str, text: str) -> pathlib.Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+class TestRegistry(Folder):
+    def registered(self, text: str) -> registry.Registered:
+        self.write("usr/lib/persistent-state.d/one.conf", text)
+        return registry.read(self.root, mountpoint=MOUNTPOINT)
+
+    def test_directories_and_files(self) -> None:
+        found = self.registered(
+            "# a comment\n\n/var/lib/db/\n  /etc/ssh/ssh_host_*_key*\n"
+        )
+        self.assertEqual(("/var/lib/db",), found.directories)
+        self.assertEqual(("/etc/ssh/ssh_host_*_key*",), found.files)
+        self.assertEqual((), found.wrong)
+
+    def test_what_lies_in_a_directory_goes_with_it(self) -> None:
+        found = self.registered(
+            "/var/lib/nova/instances/\n/var/lib/nova/\n"
+            "/var/lib/nova/id\n/var/lib/nova-more/\n"
+        )
+        self.assertEqual(
+            ("/var/lib/nova", "/var/lib/nova-more"), found.directories
+        )
+        self.assertEqual((), found.files)
+
+    def test_what_is_no_path_to_keep(self) -> None:
+        for line in (
+            "var/lib/db/",
+            "/",
+            "/var/",
+            "/var/lib/",
+            "/var/lib/../../etc/",
+            f"{MOUNTPOINT}/",
+        ):
+            with self.subTest(line):
+                found = self.registered(f"{line}\n")
+                self.assertEqual(((), ()), (found.directories, found.files))
+                self.assertEqual(1, len(found.wrong))
+
+    def test_the_operators_file_takes_the_elements_place(self) -> None:
+        self.write("etc/persistent-state.d/one.conf", "/srv/mine/\n")
+        self.write("etc/persistent-state.d/two.conf", "/srv/more/\n")
+        found = self.registered("/srv/theirs/\n")
+        self.assertEqual(("/srv/mine", "/srv/more"), found.directories)
+
+
+class TestLocator(Folder):
+    def test_it_is_read_as_it_was_written(self) -> None:
+        file = self.write("disk", "")
+        os.truncate(file, 8 * MiB)
+        note = locator.Locator(start=MiB, size=5 * MiB)
+        self.assertIsNone(locator.read(str(file), 7 * MiB))
+        locator.write(str(file), 7 * MiB, note)
+        self.assertEqual(note, locator.read(str(file), 7 * MiB))
+        self.assertIsNone(locator.read(str(file), 8 * MiB))
+
+    def test_half_of_it_is_none(self) -> None:
+        file = self.write("disk", "")
+        os.truncate(file, 8 * MiB)
+        locator.write(str(file), MiB, locator.Locator(1, 2))
+        content = file.read_bytes().replace(b'"start": 1', b'"start": 9')
+        file.write_bytes(content)
+        self.assertIsNone(locator.read(str(file), MiB))
+
+
+class TestPartition(unittest.TestCase):
+    disk = Device("vda", "vda", 0, 100 * MiB)
+
+    def test_sizes(self) -> None:
+        for text, size in (
+            ("10%", 10 * MiB),
+            ("8GiB", 8192 * MiB),
+            ("8G", 8192 * MiB),
+            ("512MiB", 512 * MiB),
+        ):
+            self.assertEqual(size, partition.in_bytes(text, self.disk))
+        for text in ("", "much", "-1GiB", "1PiB"):
+            with self.assertRaises(Fault) as caught:
+                partition.in_bytes(text, self.disk)
+            self.assertEqual("configuration", caught.exception.code)
+
+    def test_the_kernels_names_of_partitions(self) -> None:
+        for disk, name in (
+            ("vda", "vda3"),
+            ("nvme0n1", "nvme0n1p3"),
+            ("md126", "md126p3"),
+        ):
+            device = Device(disk, disk, 0, 1)
+            self.assertEqual(name, table.partition_name(device, 3))
+
+    def test_a_table_is_read(self) -> None:
+        dump = (
+            "label: gpt\ndevice: /dev/nvme0n1\nunit: sectors\n"
+            "last-lba: 999\n\n"
+            "/dev/nvme0n1p1 : start=        2048, size=     262144, type=X\n"
+            "/dev/nvme0n1p12 : start=    264192, size=       2048, type=X\n"
+        )
+        with (
+            mock.patch.object(table, "run", return_value=dump),
+            mock.patch.object(table, "sector_size", return_value=512),
+        ):
+            found = table.read(self.disk)
+        self.assertEqual(
+            {1: (MiB, 128 * MiB), 12: (129 * MiB, MiB)}, found.entries
+        )
+        self.assertEqual([12], table.overlapping(found, 129 * MiB, 1))
+        self.assertEqual([], table.overlapping(found, 130 * MiB, MiB))
+
+
+class TestFiles(Folder):
+    def setUp(self) -> None:
+        super().setUp()
+        (self.root / "state").mkdir()
+        (self.root / "system/etc").mkdir(parents=True)
+        self.content = Content(self.root / "state", self.root / "system")
+        self.content.prepare()
+
+    def test_they_are_kept_and_come_back(self) -> None:
+        key = self.write("system/etc/a.key", "secret")
+        key.chmod(0o640)
+        self.assertEqual(["/etc/a.key"], self.content.save("/etc/*.key"))
+        self.assertEqual([], self.content.save("/etc/*.key"))
+        key.unlink()
+        self.assertEqual([], self.content.save("/etc/*.key"))
+        self.assertEqual(["/etc/a.key"], self.content.restore("/etc/*.key"))
+        self.assertEqual("secret", key.read_text())
+        self.assertEqual(0o640, key.stat().st_mode & 0o777)
+
+    def test_a_new_mode_is_a_change(self) -> None:
+        key = self.write("system/etc/a.key", "secret")
+        self.content.save("/etc/*.key")
+        key.chmod(0o600)
+        self.assertEqual(["/etc/a.key"], self.content.save("/etc/*.key"))
+
+    def test_links_are_not_followed(self) -> None:
+        self.write("system/etc/secret", "of another")
+        (self.root / "system/etc/a.key").symlink_to("secret")
+        self.assertEqual([], self.content.save("/etc/*.key"))
+
+    def test_half_a_file_is_none(self) -> None:
+        self.write("system/etc/a.key", "first")
+        self.content.save("/etc/*.key")
+        self.write("system/etc/a.key", "second")
+        with (
+            mock.patch("os.fsync", side_effect=OSError(28, "full")),
+            self.assertRaises(OSError),
+        ):
+            self.content.save("/etc/*.key")
+        files = self.root / "state/persistent-state/files/etc"
+        self.assertEqual(["a.key"], [path.name for path in files.iterdir()])
+        self.assertEqual("first", (files / "a.key").read_text())
