@@ -94,6 +94,8 @@ fi
 say host-name "$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname)"
 say machine-id "$(cat /etc/machine-id 2>/dev/null)"
 say root "$(df -Pk / | tail -n 1)"
+say persistent-state "$(findmnt --noheadings --bytes --output SIZE \
+    --mountpoint /var/lib/persistent-state 2>/dev/null | flat)"
 for file in /etc/ssh/ssh_host_*_key.pub; do
     [ ! -f "$file" ] || while read -r kind key rest; do
         say "host-key-$kind" "$key"

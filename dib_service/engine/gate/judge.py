@@ -37,6 +37,8 @@ def check(said: Said, *, firmware: Firmware, room: int) -> None:
     _check_firmware(said, firmware)
     if not said.text("machine-id") and said.text("state") != "none":
         raise Found("boot-machine-id", "/etc/machine-id is empty after boot")
+    # What the machine has made for its state is none of the root's.
+    room -= min(room, said.number("persistent-state"))
     if room and said.root_bytes < room * GROWN:
         raise Found(
             "boot-root-not-grown",

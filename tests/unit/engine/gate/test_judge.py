@@ -151,6 +151,16 @@ class Judged(unittest.TestCase):
         # One that cannot grow does not have to.
         self.assertIsNone(self.code(said(root=""), room=0)[0])
 
+    def test_a_root_that_has_left_room_for_the_state(self):
+        small = f"/dev/vda3 {3 * GiB // 1024} 1000 2000 10% /"
+        code, _ = self.code(said(root=small))
+        self.assertEqual("boot-root-not-grown", code)
+        state = {"persistent-state": str(2 * GiB)}
+        self.assertIsNone(self.code(said(root=small, **state))[0])
+        state = {"persistent-state": str(GiB)}
+        code, _ = self.code(said(root=small, **state))
+        self.assertEqual("boot-root-not-grown", code)
+
     def test_a_machine_without_an_identity(self):
         self.assertEqual("boot-machine-id", self.code(said(machine_id=""))[0])
 
