@@ -169,7 +169,8 @@ class TestKeys(RefreshCase):
         self.write(
             "etc/passwd",
             f"root:x:{owner}:root:/root:/bin/sh\n+::::::\n"
-            f"debian:x:{owner}::/home/debian:/bin/bash\n",
+            f"debian:x:{owner}::/home/debian:/bin/bash\n"
+            f"alice:x:{owner}::/home/alice:/bin/bash\n",
         )
 
     def file(self, *lines: str, user: str = "home/debian") -> pathlib.Path:
@@ -182,12 +183,16 @@ class TestKeys(RefreshCase):
             json.dumps({"v1": {"public_ssh_keys": keys}}),
         )
 
-    def boot(self, *keys: str, per_instance: bool = False) -> None:
+    def boot(
+        self, *keys: str, per_instance: bool = False, works: bool = True
+    ) -> None:
         """Boot with these keys listed, cloud-init doing what it does."""
         self.listed(*keys)
         self.refresh.prepare()
 
-        def put(*_: str) -> str:
+        def put() -> bool:
+            if not works:
+                return False
             for user, options in (("home/debian", ""), ("root", REFUSED)):
                 path = self.root / user / ".ssh/authorized_keys"
                 there = path.read_text() if path.exists() else ""
@@ -197,11 +202,11 @@ class TestKeys(RefreshCase):
                     *(options + key for key in new),
                     user=user,
                 )
-            return ""
+            return True
 
         if per_instance:
             put()
-        with mock.patch.object(self.refresh, "run", put):
+        with mock.patch.object(self.refresh, "put_in_place", put):
             self.refresh.keys()
 
     def test_the_old_key_goes_and_the_new_one_comes(self) -> None:
@@ -213,6 +218,15 @@ class TestKeys(RefreshCase):
         ):
             path = self.root / user / ".ssh/authorized_keys"
             self.assertEqual(lines, path.read_text().splitlines())
+
+    def test_nobody_is_locked_out_by_a_failure(self) -> None:
+        self.boot(OLD, per_instance=True)
+        self.boot(NEW, works=False)
+        path = self.root / "home/debian/.ssh/authorized_keys"
+        self.assertEqual(f"{OLD}\n", path.read_text())
+        self.assertIn("WARNING: no new key", self.said[-1])
+        self.boot(NEW)
+        self.assertEqual(f"{NEW}\n", path.read_text())
 
     def test_what_somebody_added_stays(self) -> None:
         self.file(HERS)
@@ -240,6 +254,15 @@ class TestKeys(RefreshCase):
         path = self.file()
         self.boot(OLD)
         self.assertEqual(f"{OLD}\n", path.read_text())
+
+    def test_where_nothing_changed_nothing_is_done(self) -> None:
+        self.file(HERS, user="home/alice")
+        self.boot(OLD, per_instance=True)
+        self.listed(OLD)
+        self.refresh.prepare()
+        with mock.patch.object(self.refresh, "put_in_place") as put:
+            self.refresh.keys()
+        put.assert_not_called()
 
     def test_no_link_leads_out_of_the_home(self) -> None:
         """The user's rights count, and what is not a given line stays."""
