@@ -47,6 +47,8 @@ NOT_KNOBS = frozenset(
         "TMP_MOUNT_PATH",
     }
 )
+# Read by many, and a knob of whoever has a default for it.
+RELEASE = re.compile(r"export (DIB_RELEASE)=.?\$\{DIB_RELEASE:-\S")
 # Its entry says what it is when nobody sets it.
 SAYS_DEFAULT = re.compile(r"(?i)default|has to be (?:set|one)")
 
@@ -89,13 +91,15 @@ def _read(element: pathlib.Path) -> set[str]:
     """The variables that come from outside of the element."""
     found: set[str] = set()
     own: set[str] = set()
+    release: set[str] = set()
     for path in element.rglob("*"):
         if path.is_file() and path.name != "README.rst":
             said = code(path)
             for pattern in (DEFAULTED, PLAIN, PYTHON):
                 found.update(pattern.findall(said))
             own.update(MADE.findall(said))
-    return found - own - NOT_KNOBS
+            release.update(RELEASE.findall(said))
+    return (found - own - NOT_KNOBS) | release
 
 
 def _explained(knob: str, said: str) -> bool:
@@ -103,7 +107,8 @@ def _explained(knob: str, said: str) -> bool:
     for entry in re.finditer(
         r"^(\S.*\n)((?:[ ]+\S.*\n|\n(?=[ ]))+)", said, re.MULTILINE
     ):
-        if knob in entry[1] and SAYS_DEFAULT.search(entry[2]):
+        named = re.search(rf"\b{knob}\b", entry[1])
+        if named and SAYS_DEFAULT.search(entry[2]):
             return True
     return False
 

@@ -88,6 +88,12 @@ BROKEN: Mapping[str, Broken] = {
         ("good/bin/tool", 'os.environ["DIB_NEW"]', "DIB_NEW"),
         ("good/bin/tool", 'os.environ.get("DIB_NEW", "x")', "DIB_NEW"),
         ("good/install.d/10-good", '"${REG_NEW:-x}"', "REG_NEW"),
+        (
+            "good/environment.d/10-good.bash",
+            "export DIB_RELEASE=${DIB_RELEASE:-sid}\n",
+            "DIB_RELEASE",
+        ),
+        ("good/README.rst", README.replace("DIB_GOOD", "DIB_GOOD2"), "DIB_G"),
         ("good/README.rst", README.replace(" Default ``no``.", ""), "DIB_GO"),
         (
             "good/README.rst",
