@@ -305,11 +305,16 @@ class TestKeys(RefreshCase):
         self.assertTrue(once.exists())
 
     def test_who_needs_the_network_is_asked_with_one(self) -> None:
-        once = self.root / "run/cloud-init/sem/apply_network_config.once"
-        self.booted("DataSourceOpenStack")
-        self.refresh.prepare()
-        self.refresh.settle()
-        self.assertFalse(once.exists())
+        for source in ("DataSourceOpenStack", "DataSourceEc2"):
+            with self.subTest(source):
+                self.setUp()
+                once = self.root / (
+                    "run/cloud-init/sem/apply_network_config.once"
+                )
+                self.booted(source)
+                self.refresh.prepare()
+                self.refresh.settle()
+                self.assertFalse(once.exists())
 
     def test_the_old_name_leaves_hosts(self) -> None:
         name = "var/lib/cloud/data/set-hostname"
