@@ -16,6 +16,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+from tests import signer
 from tests.unit.elements import programs
 
 ELEMENTS = (
@@ -589,7 +590,7 @@ class AnsiblePull(Client):
             )
 
     def test_signed_commits_prove_what_no_transport_does(self):
-        key = signing_key(self.place)
+        key = signer.create(self.place / "signer").public_key
         words, environment = self.command(
             url="git://git.example.org/site.git", signing_key=key
         )
@@ -664,27 +665,6 @@ def certificate(name):
             capture_output=True,
         )
         return path.read_text()
-
-
-def signing_key(place):
-    """The public half of a new key."""
-    home = place / "signer"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", home, "--batch", "--quiet"]
-    subprocess.run(
-        [
-            *(*gpg, "--passphrase", "", "--quick-generate-key"),
-            *("signer@example.org", "ed25519", "sign"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return subprocess.run(
-        [*gpg, "--armor", "--export"],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
 
 
 if __name__ == "__main__":
