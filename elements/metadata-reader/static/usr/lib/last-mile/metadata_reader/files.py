@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+import subprocess
 import tempfile
 
 # Whose a file is: the numbers of its user and of its group.
 Owner = tuple[int, int]
 ROOT: Owner = (0, 0)
+
+# It is there where SELinux is.
+SELINUX = Path("/sys/fs/selinux/enforce")
 
 
 def write(
@@ -35,11 +39,19 @@ def write(
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         new.replace(path)
+        label(path)
     except BaseException:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
     return True
+
+
+def label(path: Path) -> None:
+    """Have SELinux call it what the policy calls a file of this name."""
+    if SELINUX.exists():
+        with contextlib.suppress(OSError):
+            subprocess.run(["restorecon", path], timeout=30)
 
 
 def is_so(path: Path, content: bytes, mode: int, owner: Owner) -> bool:
