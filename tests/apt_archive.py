@@ -132,7 +132,8 @@ class Archive:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
                 file.chmod(0o755 if text.startswith("#!") else 0o644)
-            deb = Path(held, f"{name}_{version}_all.deb")
+            # Without its epoch, as Debian names them.
+            deb = Path(held, f"{name}_{version.split(':')[-1]}_all.deb")
             run(
                 *("dpkg-deb", "--root-owner-group", "-Znone"),
                 *("--build", tree, deb),

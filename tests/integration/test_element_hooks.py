@@ -79,6 +79,30 @@ class TreeCase(unittest.TestCase):
             self.assertFalse((self.root / name).exists(), name)
 
 
+class InsideCase(TreeCase):
+    """The same, with hooks that are run in the chroot."""
+
+    def inside(self, hook: str, **environment: str) -> str:
+        """What the hook of an element says in the tree."""
+        phase = (ELEMENTS / hook).parent
+        place = self.root / "hooks"
+        subprocess.run(["cp", "-a", phase, place], check=True)
+        try:
+            done = subprocess.run(
+                ["/usr/sbin/chroot", self.root, f"/hooks/{Path(hook).name}"],
+                env={"PATH": "/usr/bin", **environment},
+                capture_output=True,
+                text=True,
+            )
+        finally:
+            subprocess.run(["rm", "-r", place], check=True)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        return done.stdout
+
+    def text(self, name: str) -> str:
+        return (self.root / name).read_text()
+
+
 class Hooks(TreeCase):
     def test_a_symlink_of_the_tree_leads_to_nothing_of_the_builders(self):
         for hook, link, victim in (

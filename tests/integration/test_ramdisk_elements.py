@@ -1,7 +1,6 @@
 """What the elements of ramdisks write into a tree, and beside it."""
 
 from pathlib import Path
-import subprocess
 
 from tests.integration import test_element_hooks as hooks
 
@@ -21,30 +20,10 @@ cat >/etc/yum.repos.d/epel.repo <<'REPO'
 """
 
 
-class InTheTree(hooks.TreeCase):
+class InTheTree(hooks.InsideCase):
     """Hooks that run in the chroot, with a shell and little else there."""
 
     programs = f"{hooks.PROGRAMS} cat dirname"
-
-    def inside(self, hook: str, **environment: str) -> str:
-        """What the hook of an element says in the tree."""
-        phase = (hooks.ELEMENTS / hook).parent
-        place = self.root / "hooks"
-        subprocess.run(["cp", "-a", phase, place], check=True)
-        try:
-            done = subprocess.run(
-                ["/usr/sbin/chroot", self.root, f"/hooks/{Path(hook).name}"],
-                env={"PATH": "/usr/bin", **environment},
-                capture_output=True,
-                text=True,
-            )
-        finally:
-            subprocess.run(["rm", "-r", place], check=True)
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
-        return done.stdout
-
-    def text(self, name: str) -> str:
-        return (self.root / name).read_text()
 
     def test_selinux_is_permissive_with_the_policy_that_is_there(self) -> None:
         hook = "selinux-permissive/pre-install.d/11-selinux-permissive"

@@ -15,6 +15,8 @@ from tests import apt_archive, serving
 from tests.integration.engine import tiny
 
 ELEMENTS = apt_archive.CHECKOUT / "elements"
+# Newer than what any package would have made way for.
+LATEST = "9:999"
 KERNEL = "6.8.0-99-generic"
 
 OS_RELEASE = """\
@@ -28,8 +30,8 @@ ID_LIKE=debian
 
 # Of these there is nothing but the name.
 EMPTY = """
-    busybox ca-certificates cloud-guest-utils dbus e2fsprogs fdisk iproute2
-    kmod libpam-systemd netplan.io openssh-client procps python3 sudo
+    busybox ca-certificates cloud-guest-utils curl dbus e2fsprogs fdisk
+    iproute2 kmod libpam-systemd netplan.io openssh-client procps python3 sudo
     systemd-resolved systemd-timesyncd ubuntu-keyring udev zstd
 """
 
@@ -56,16 +58,16 @@ def fill(archive: apt_archive.Archive) -> None:
             else:
                 archive.add(deb)
     for name in EMPTY.split():
-        archive.make(name, version="999")
+        archive.make(name, version=LATEST)
     for name, path, text in (
         ("cloud-init", "etc/cloud/cloud.cfg", CLOUD_CONFIG),
         ("openssh-server", "etc/ssh/sshd_config", "UsePAM yes\n"),
         ("systemd-sysv", "usr/bin/systemctl", "#!/bin/sh\necho $*\n"),
     ):
-        archive.make(name, version="999", files={path: text})
+        archive.make(name, version=LATEST, files={path: text})
     archive.make(
         "initramfs-tools",
-        version="999",
+        version=LATEST,
         files={"usr/sbin/update-initramfs": UPDATE_INITRAMFS},
     )
     archive.make(

@@ -1,0 +1,11 @@
+export DISTRO_NAME=fedora
+export DIB_RELEASE=${DIB_RELEASE:-43}
+export DIB_INIT_SYSTEM=systemd
+export EFI_BOOT_DIR=EFI/fedora
+export YUM=dnf
+export DIB_RPM_KEY_NAMES=fedora/RPM-GPG-KEY-fedora-$DIB_RELEASE-primary
+export DIB_CLOUD_IMAGES=${DIB_CLOUD_IMAGES:-https://download.fedoraproject.org/pub/fedora/linux/releases/$DIB_RELEASE/Cloud/$DIB_CLOUD_IMAGE_MACHINE/images}
+export BASE_IMAGE_FILE=${BASE_IMAGE_FILE:-Fedora-Cloud-Base-Generic*$DIB_RELEASE-*.qcow2}
+export DIB_CLOUD_IMAGE_SUMS=${DIB_CLOUD_IMAGE_SUMS:-regexp:Fedora-Cloud-$DIB_RELEASE-[0-9.]+-$DIB_CLOUD_IMAGE_MACHINE-CHECKSUM}
+export DIB_CLOUD_IMAGE_SIGNATURE=${DIB_CLOUD_IMAGE_SIGNATURE:-inline}
+export DIB_CLOUD_IMAGE_MIRRORED='https?://download\.(example|fedoraproject\.org)/pub/fedora/linux'

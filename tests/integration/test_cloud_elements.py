@@ -1,0 +1,173 @@
+"""What the elements of cloud images write into the tree that they found."""
+
+import subprocess
+
+from tests.integration import test_element_hooks as hooks
+
+FEDORA = """\
+[fedora]
+#baseurl=http://download.example/pub/fedora/linux/releases/$releasever/os/
+metalink=https://mirrors.example.org/metalink?repo=fedora-$releasever
+gpgcheck=1
+gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-fedora-$releasever
+"""
+ROCKY = """\
+[baseos]
+mirrorlist=https://mirrors.example.org/mirrorlist?repo=BaseOS
+#baseurl=http://dl.rockylinux.org/$contentdir/$releasever/BaseOS/os/
+gpgcheck=1
+"""
+SUSE = """\
+[repo-oss]
+baseurl=http://download.opensuse.org/distribution/leap/15.6/repo/oss/
+gpgcheck=1
+"""
+MIRROR = "http://mirror.example.org/a"
+
+MANAGER = """#!/bin/bash
+echo "$*" >>/asked
+"""
+
+
+class InTheImage(hooks.InsideCase):
+    programs = f"{hooks.PROGRAMS} cat grep mv touch xargs"
+
+    def setUp(self) -> None:
+        super().setUp()
+        manager = self.root / "usr/bin/subscription-manager"
+        manager.write_text(MANAGER)
+        manager.chmod(0o755)
+        (self.root / "etc/rhsm").mkdir()
+
+    def lend(self, element: str, path: str, text: str, mirror: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        self.inside(
+            "cloud-image/pre-install.d/01-lend-mirror",
+            DIB_DISTRIBUTION_MIRROR=mirror,
+            DIB_CLOUD_IMAGE_MIRRORED=self.mirrored(element),
+        )
+
+    def mirrored(self, element: str) -> str:
+        """What the element says that its mirrors are mirrors of."""
+        [snippet] = (hooks.ELEMENTS / element / "environment.d").iterdir()
+        return subprocess.run(
+            [
+                *("bash", "-c"),
+                f'. {snippet}; echo -n "$DIB_CLOUD_IMAGE_MIRRORED"',
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"DIB_CLOUD_IMAGE_MACHINE": "x86_64"},
+        ).stdout
+
+    def test_a_mirror_is_lent_and_taken_back(self) -> None:
+        for element, path, text, lent, cleanup in (
+            (
+                "fedora",
+                "etc/yum.repos.d/fedora.repo",
+                FEDORA,
+                f"[fedora]\nbaseurl={MIRROR}/releases/$releasever/os/\n"
+                "gpgcheck=1\n"
+                "gpgkey=file:///etc/pki/rpm-gpg/"
+                "RPM-GPG-KEY-fedora-$releasever\n",
+                "yum/cleanup.d/90-yum-build-settings",
+            ),
+            (
+                "rocky",
+                "etc/yum.repos.d/rocky.repo",
+                ROCKY,
+                f"[baseos]\nbaseurl={MIRROR}/$releasever/BaseOS/os/\n"
+                "gpgcheck=1\n",
+                "yum/cleanup.d/90-yum-build-settings",
+            ),
+            (
+                "opensuse",
+                "etc/zypp/repos.d/oss.repo",
+                SUSE,
+                f"[repo-oss]\nbaseurl={MIRROR}/distribution/leap/15.6/repo/"
+                "oss/\ngpgcheck=1\n",
+                "zypper/cleanup.d/90-zypper-build-settings",
+            ),
+        ):
+            with self.subTest(element):
+                self.lend(element, path, text, f"{MIRROR}/")
+                directory, _, name = path.rpartition("/")
+                self.assertEqual(lent, self.text(f"{directory}/dib-{name}"))
+                self.gone(path)
+                self.run_hook(cleanup)
+                self.assertEqual(text, self.text(path))
+                self.gone(f"{directory}/dib-{name}", f"{path}.dib-aside")
+
+    def test_somebody_elses_repository_is_left_alone(self) -> None:
+        path = "etc/yum.repos.d/other.repo"
+        text = "[x]\nbaseurl=https://other.example.org/pub/fedora/linux/\n"
+        self.lend("fedora", path, text, MIRROR)
+        self.assertEqual(text, self.text(path))
+
+    def test_a_mirror_is_no_line_of_its_own(self) -> None:
+        for mirror in (
+            "http://x/\ngpgcheck=0",
+            "x",
+            "http://x/ y",
+            "http://&",
+        ):
+            with self.subTest(mirror), self.assertRaises(AssertionError):
+                self.lend("fedora", "etc/yum.repos.d/x.repo", FEDORA, mirror)
+            self.assertEqual(FEDORA, self.text("etc/yum.repos.d/x.repo"))
+
+    def register(self, **environment: str) -> list[str]:
+        """What the image's own program was asked to do."""
+        self.inside(
+            "rhel-common/pre-install.d/00-rhel-registration", **environment
+        )
+        asked = self.root / "asked"
+        return asked.read_text().splitlines() if asked.exists() else []
+
+    def test_an_image_is_registered_while_it_is_built(self) -> None:
+        self.assertEqual(
+            [
+                "register --activationkey=k --org=1 --name=images",
+                "repos --disable=* --enable=a --enable=b",
+            ],
+            self.register(
+                REG_METHOD="portal",
+                REG_ACTIVATION_KEY="k",
+                REG_ORG="1",
+                REG_MACHINE_NAME="images",
+                REG_REPOS="a,b",
+            ),
+        )
+        (self.root / "asked").unlink()
+        self.inside("rhel-common/finalise.d/60-unregister")
+        self.assertEqual("unregister\nclean\n", self.text("asked"))
+        self.assertEqual([], list((self.root / "etc/rhsm").iterdir()))
+        # What was not registered here is not ours to give back.
+        (self.root / "asked").unlink()
+        self.inside("rhel-common/finalise.d/60-unregister")
+        self.gone("asked")
+
+    def test_nothing_is_registered_unless_it_is_asked_for(self) -> None:
+        for environment in ({}, {"REG_METHOD": "disable"}):
+            self.assertEqual([], self.register(**environment))
+
+    def test_half_a_registration_is_refused(self) -> None:
+        for environment, said in (
+            ({"REG_METHOD": "portal"}, "wants REG_ACTIVATION_KEY and REG_ORG"),
+            (
+                {"REG_METHOD": "portal", "REG_ACTIVATION_KEY": "k"},
+                "is one of REG_ORG's",
+            ),
+            ({"REG_METHOD": "satellite"}, "wants REG_SERVER_URL"),
+            ({"REG_METHOD": "x"}, "is not portal"),
+            (
+                {"REG_METHOD": "portal", "REG_SAT_URL": "http://x"},
+                "nothing proves the package",
+            ),
+        ):
+            with self.subTest(environment):
+                with self.assertRaisesRegex(AssertionError, said):
+                    self.register(**environment)
+                self.gone("asked")
