@@ -31,14 +31,32 @@ ID_LIKE=debian
 # Of these there is nothing but the name.
 EMPTY = """
     busybox ca-certificates cloud-guest-utils curl dbus e2fsprogs fdisk
-    iproute2 kmod libpam-systemd netplan.io openssh-client procps python3 sudo
-    systemd-resolved systemd-timesyncd ubuntu-keyring udev zstd
+    iproute2 kmod libpam-systemd mount netplan.io procps python3 sudo
+    systemd-resolved ubuntu-keyring udev zstd
 """
 
 # What cloud-init's package says of the distribution's user.
 CLOUD_CONFIG = """users: [default]
 system_info: {distro: ubuntu, default_user: {name: ubuntu}}
 """
+
+UNITS = "usr/lib/systemd/system"
+# And of these what our hooks look for.
+FILES = {
+    "cloud-init": {
+        "etc/cloud/cloud.cfg": CLOUD_CONFIG,
+        "etc/cloud/cloud.cfg.d/05_logging.cfg": "",
+        f"{UNITS}/cloud-init.service": "",
+    },
+    "openssh-server": {
+        "etc/ssh/sshd_config": "UsePAM yes\n",
+        f"{UNITS}/ssh.service": "",
+        "usr/sbin/sshd": "#!/bin/sh\necho passwordauthentication no\n",
+    },
+    "openssh-client": {"usr/bin/ssh-keygen": "#!/bin/sh\n"},
+    "systemd-sysv": {"usr/bin/systemctl": "#!/bin/sh\necho $*\n"},
+    "systemd-timesyncd": {f"{UNITS}/systemd-timesyncd.service": ""},
+}
 
 UPDATE_INITRAMFS = """#!/bin/sh
 set -e
@@ -59,12 +77,8 @@ def fill(archive: apt_archive.Archive) -> None:
                 archive.add(deb)
     for name in EMPTY.split():
         archive.make(name, version=LATEST)
-    for name, path, text in (
-        ("cloud-init", "etc/cloud/cloud.cfg", CLOUD_CONFIG),
-        ("openssh-server", "etc/ssh/sshd_config", "UsePAM yes\n"),
-        ("systemd-sysv", "usr/bin/systemctl", "#!/bin/sh\necho $*\n"),
-    ):
-        archive.make(name, version=LATEST, files={path: text})
+    for name, files in FILES.items():
+        archive.make(name, version=LATEST, files=files)
     archive.make(
         "initramfs-tools",
         version=LATEST,
