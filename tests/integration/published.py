@@ -45,18 +45,7 @@ def debian_image() -> pathlib.Path:
 def debian() -> Published:
     """Build it, wait for it, download it."""
     with service() as running:
-        cloud = running.cloud
-        build = built(running, ELEMENTS)
-        path = cloud.state.path / "debian.qcow2"
-        with cloud.account("demo").connect() as demo:
-            (image_id,) = build["image_ids"]
-            demo.image.download_image(image_id, output=str(path), stream=True)
-            return Published(
-                path=path,
-                sha512=_sha512(path),
-                build=build,
-                project_id=str(demo.current_project_id),
-            )
+        return downloaded(running, built(running, ELEMENTS), "debian")
 
 
 @functools.cache
@@ -97,6 +86,23 @@ def built(
         "image", "build", "create", *words, *options, "--wait"
     )
     return build
+
+
+def downloaded(
+    running: Service, build: Mapping[str, Any], name: str
+) -> Published:
+    """The one image of a build of ``demo``'s, as a file of this name."""
+    cloud = running.cloud
+    path = cloud.state.path / f"{name}.qcow2"
+    with cloud.account("demo").connect() as demo:
+        (image_id,) = build["image_ids"]
+        demo.image.download_image(image_id, output=str(path), stream=True)
+        return Published(
+            path=path,
+            sha512=_sha512(path),
+            build=build,
+            project_id=str(demo.current_project_id),
+        )
 
 
 def tenant(running: Service, user: str = "demo") -> Tenant:

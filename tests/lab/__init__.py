@@ -5,6 +5,7 @@
     database = lab.postgresql()  # .database("name") is a URL
     metal = lab.baremetal()      # Ironic beside that cloud, and machines
     compute = lab.compute()      # Nova beside that Ironic
+    state = lab.new_state()      # of servers that are a test's own
 
 They end with the process; their logs stay below ``.lab/``. What is missing
 on the machine is an error and never a skipped test; ``tools/run-tests`` puts
@@ -84,7 +85,12 @@ def compute() -> Compute:
 
 @functools.cache
 def state() -> State:
-    """A folder for this process, gone at its end but for the logs."""
+    """The folder of this process's cloud."""
+    return new_state()
+
+
+def new_state() -> State:
+    """A folder, gone at the end of the process but for the logs."""
     # Where services have it, and not below /tmp, of which a build has its
     # own: whether a hook can read this is then no question.
     path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-", dir="/var/lib"))

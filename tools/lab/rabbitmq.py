@@ -13,6 +13,7 @@ class RabbitMQ:
     """One broker with one user; stop() and start() keep its queues."""
 
     def __init__(self, state: State) -> None:
+        self._state = state
         self.path = state.path / "rabbitmq"
         self.port = state.port("rabbitmq")
         self.password = state.password("rabbitmq")
@@ -76,6 +77,17 @@ class RabbitMQ:
             self._control("stop", f"{self.path}/node.pid")
         self.daemon.stop()
         self._epmd.stop()
+
+    def add_user(self, name: str) -> str:
+        """A user who may do all; the transport URL is theirs."""
+        password = self._state.password(f"rabbitmq-{name}")
+        self._control("add_user", name, password)
+        self._control("set_permissions", name, ".*", ".*", ".*")
+        return f"rabbit://{name}:{password}@127.0.0.1:{self.port}/"
+
+    def remove_user(self, name: str) -> None:
+        """Let that user in no more."""
+        self._control("delete_user", name)
 
     def _control(self, *words: str) -> None:
         daemon.run(
