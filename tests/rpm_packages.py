@@ -43,6 +43,8 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "gnupg2": ("gpg", "gpg-agent", "gpgconf", "gpgv"),
     "grep": ("grep",),
     "gzip": ("gzip",),
+    "policycoreutils": ("policycoreutils",),
+    "openssh-clients": ("openssh-client",),
     "procps-ng": ("procps",),
     "python3": (
         *("python3", "python3-minimal", "python3.11", "python3.11-minimal"),
@@ -64,9 +66,9 @@ PLAIN = (
     *("cloud-utils-growpart", "curl", "dracut-config-generic", "e2fsprogs"),
     *("fedora-gpg-keys", "fedora-repos", "glibc-langpack-en"),
     *("glibc-locale-base", "glibc-minimal-langpack", "growpart"),
-    *("hostname", "iproute", "kmod", "less", "NetworkManager", "openssh"),
-    *("openssh-clients", "openSUSE-repos", "policycoreutils"),
-    *("rocky-gpg-keys", "selinux-policy-targeted", "sudo", "systemd-udev"),
+    *("hostname", "iproute", "kmod", "less", "NetworkManager"),
+    *("centos-stream-repos", "openSUSE-repos"),
+    *("rocky-gpg-keys", "rocky-repos", "sudo", "systemd-udev"),
     *("timezone", "tzdata", "udev", "util-linux-systemd", "xfsprogs"),
 )
 SUSE_NAMES = {
@@ -111,6 +113,22 @@ SETUP = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "/etc/ld.so.conf": "/usr/lib/x86_64-linux-gnu\n",
 }
+POLICY = {
+    "/etc/selinux/config": "SELINUX=enforcing\nSELINUXTYPE=targeted\n",
+    "/etc/selinux/targeted/contexts/files/file_contexts": (
+        "/.* system_u:object_r:default_t:s0\n"
+        "/etc(/.*)? system_u:object_r:etc_t:s0\n"
+    ),
+}
+# A server to be configured, and not to be run.
+SERVER = {
+    "/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n",
+    "/usr/lib/systemd/system/sshd.service": (
+        "[Service]\nExecStart=/usr/sbin/sshd -D\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    ),
+    "/usr/sbin/sshd": "#!/bin/bash\nexit 0\n",
+}
 KERNEL = "6.1-test"
 DRACUT = """#!/bin/bash
 # Stands for dracut: writes down how it was called.
@@ -138,6 +156,9 @@ def system() -> list[Package]:
         _release("rocky-release", "rocky", "9.6", "/var/lib/rpm"),
         _release("redhat-release", "rhel", "9.6", "/var/lib/rpm"),
         _release("openSUSE-release", "opensuse-leap", "15.6"),
+        Package("selinux-policy-targeted", POLICY, requires=("setup",)),
+        Package("openssh-server", SERVER, requires=("openssh-clients",)),
+        Package("openssh", requires=("openssh-server",)),
         Package("wanted", {"/usr/share/wanted": "it is here\n"}),
     ]
 

@@ -9,11 +9,15 @@ import atexit
 from collections.abc import Iterable, Mapping
 import dataclasses
 import functools
+import http.server
 import os
 from pathlib import Path
 import shutil
+import ssl
 import subprocess
 import tempfile
+import threading
+import unittest
 
 from tests import serving
 
@@ -225,17 +229,45 @@ class Anywhere(serving.Quiet):
         return super().translate_path("/" + "/".join(parts[-kept:]))
 
 
+def serve_clients(
+    case: unittest.TestCase, directory: Path, certificates: Path
+) -> str:
+    """The URL of a server that only speaks to who has the client's key.
+
+    ``certificates`` gets server.pem, client.pem and client.key.
+    """
+    for name in ("server", "client"):
+        run(
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+            *("-days", "2", "-subj", f"/CN={name}"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-out", certificates / f"{name}.pem"),
+            *("-keyout", certificates / f"{name}.key"),
+        )
+    context = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "client.pem")
+    )
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(
+        certificates / "server.pem", certificates / "server.key"
+    )
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0),
+        functools.partial(Anywhere, directory=str(directory)),
+    )
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever).start()
+    case.addCleanup(server.server_close)
+    case.addCleanup(server.shutdown)
+    return f"https://127.0.0.1:{server.server_address[1]}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Repository:
-    """A directory of signed packages, and the key that they are signed with.
-
-    ``unsigned`` is where the same packages are without a signature.
-    """
+    """A directory of packages, and the key that they are signed with."""
 
     place: Path
     key: Path
-    keys: Keys
-    unsigned: Path
 
 
 @functools.cache
@@ -249,11 +281,10 @@ def whole() -> Repository:
     atexit.register(holder.cleanup)
     place = Path(holder.name)
     built = build(rpm_packages.system(), place / "build")
-    signed, unsigned = place / "signed", place / "unsigned"
-    for each in (signed, unsigned):
-        each.mkdir()
-        for path in built:
-            shutil.copy(path, each)
+    signed = place / "signed"
+    signed.mkdir()
+    for path in built:
+        path.rename(signed / path.name)
     shutil.rmtree(place / "build")
     keys = Keys()
     atexit.register(keys.close)
@@ -261,4 +292,4 @@ def whole() -> Repository:
     keys.sign_packages("packager", signed.glob("*.rpm"))
     index(signed)
     keys.sign_index("packager", signed)
-    return Repository(signed, key, keys, unsigned)
+    return Repository(signed, key)

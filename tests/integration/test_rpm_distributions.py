@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 import subprocess
 import sys
-import tarfile
 import tempfile
 import unittest
 
@@ -25,8 +24,8 @@ echo "{phase} $(. /etc/os-release && echo "$ID") $(cat /usr/share/wanted)" \\
 PHASES = ("install.d", "post-install.d", "finalise.d")
 
 
-class Distributions(unittest.TestCase):
-    """Each is built, and hooks run in it."""
+class Case(unittest.TestCase):
+    """Builds of the packages, with an element of the test's own."""
 
     maxDiff = None
 
@@ -60,11 +59,14 @@ class Distributions(unittest.TestCase):
         self.keys = trace / "key.asc"
         self.keys.write_bytes(self.repository.key.read_bytes())
 
-    def built(self, *names: str, **environment: str) -> dict[str, str | None]:
-        """What the build's image holds, the texts of its small files."""
-        mirror = serving.serve(
+    def mirror(self) -> str:
+        return serving.serve(
             self, self.repository.place, rpm_repository.Anywhere
         )
+
+    def built(self, *names: str, **environment: str) -> dict[str, str | None]:
+        """What the build's image holds, the texts of its small files."""
+        self.output = Path(tempfile.mkdtemp(dir=self.place))
         described = self.place / "spec.json"
         described.write_text(
             json.dumps(
@@ -72,9 +74,8 @@ class Distributions(unittest.TestCase):
                     "version": 1,
                     "name": "image",
                     "elements": [*names, "trace"],
-                    "formats": ["raw", "tar"],
+                    "formats": ["raw"],
                     "environment": {
-                        "DIB_DISTRIBUTION_MIRROR": mirror,
                         "DIB_RPM_GPG_KEYS": str(self.keys),
                         **environment,
                     },
@@ -85,7 +86,7 @@ class Distributions(unittest.TestCase):
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "dib_service.engine", "build"),
-                *(described, "--output-dir", self.place / "out"),
+                *(described, "--output-dir", self.output),
                 *("--cache-dir", self.place / "cache"),
                 *("--element-path", ":".join(map(str, path))),
             ],
@@ -95,14 +96,45 @@ class Distributions(unittest.TestCase):
             text=True,
         )
         self.assertEqual(0, done.returncode, done.stdout[-6000:])
-        self.said = done.stdout
-        return texts(self.place / "out/image.tar")
+        return self.found(self.output / "image.raw")
+
+    def found(self, image: Path) -> dict[str, str | None]:
+        """Each file of an image, with its text if it is short."""
+        self.root = Path(tempfile.mkdtemp(dir=self.place))
+        subprocess.run(
+            ["mount", "-o", "loop,ro,noload", image, self.root], check=True
+        )
+        self.addCleanup(subprocess.run, ["umount", self.root], check=True)
+        return {
+            str(path.relative_to(self.root)): (
+                path.read_text(errors="replace")
+                if path.is_file()
+                and not path.is_symlink()
+                and path.stat().st_size < 10_000
+                else None
+            )
+            for path in self.root.rglob("*")
+        }
+
+    def of_mirror(self, element: str, release: str) -> dict[str, str | None]:
+        return self.built(
+            element,
+            DIB_RELEASE=release,
+            DIB_DISTRIBUTION_MIRROR=self.mirror(),
+        )
+
+    def assert_its_own_database(
+        self, found: dict[str, str | None], place: str
+    ) -> None:
+        """Where its rpm has it, and not where this host's has."""
+        databases = [name for name in found if name.endswith("rpmdb.sqlite")]
+        self.assertEqual([f"{place}/rpmdb.sqlite"], databases)
 
     def assert_it_is(self, found: dict[str, str | None], identity: str):
         label = subprocess.run(
             [
                 *("blkid", "--probe", "--match-tag", "LABEL"),
-                *("--output", "value", self.place / "out/image.raw"),
+                *("--output", "value", self.output / "image.raw"),
             ],
             capture_output=True,
             text=True,
@@ -129,26 +161,89 @@ class Distributions(unittest.TestCase):
         ]
         self.assertEqual([], left)
 
+
+class Distributions(Case):
+    """Each is built, and hooks run in it."""
+
     def test_fedora(self) -> None:
-        found = self.built("fedora-minimal", DIB_RELEASE="42")
+        found = self.of_mirror("fedora-minimal", "42")
         self.assert_it_is(found, "fedora")
+        self.assert_its_own_database(found, "usr/lib/sysimage/rpm")
+        # Labels are of the policy, and of files that were written last, too.
+        for name, kind in (("machine-id", "etc_t"), ("../usr", "default_t")):
+            label = os.getxattr(self.root / "etc" / name, "security.selinux")
+            self.assertIn(f":{kind}:", label.decode())
+        manifest = json.loads(
+            found["etc/dib-manifests/dib-manifest-rpm-image"]
+        )
+        self.assertIn(
+            {"package": "wanted", "arch": "x86_64", "version": "1-1"},
+            manifest["packages"],
+        )
         # The distribution's own.
         self.assertIn("mirror.invalid", found["etc/yum.repos.d/fedora.repo"])
 
     def test_opensuse(self) -> None:
-        found = self.built("opensuse-minimal", DIB_RELEASE="15.6")
+        found = self.of_mirror("opensuse-minimal", "15.6")
         self.assert_it_is(found, "opensuse-leap")
 
+    def test_rhel_of_a_registered_host(self) -> None:
+        trace = self.place / "elements/trace"
+        mirror = rpm_repository.serve_clients(
+            self, self.repository.place, trace
+        )
+        repositories = trace / "redhat.repo"
+        repositories.write_text(
+            f"[all]\nname=all\nbaseurl={mirror}\ngpgcheck=1\n"
+            f"sslcacert={trace}/server.pem\n"
+            f"sslclientcert = {trace}/client.pem\n"
+            f"sslclientkey = {trace}/client.key\n"
+        )
+        found = self.built("rhel-minimal", DIB_YUM_REPO_CONF=str(repositories))
+        self.assert_it_is(found, "rhel")
+        for name in ("redhat.repo", "client.pem", "client.key", "dib-lent"):
+            left = [path for path in found if path.endswith(f"/{name}")]
+            self.assertEqual([], left)
 
-def texts(archive: Path) -> dict[str, str | None]:
-    """Each file of an image, with its text if it is short."""
-    found: dict[str, str | None] = {}
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            name = member.name.removeprefix("./")
-            found[name] = None
-            if member.isfile() and member.size < 10_000:
-                data = opened.extractfile(member)
-                assert data
-                found[name] = data.read().decode(errors="replace")
-    return found
+
+class Further(Case):
+    """What takes another minute, and is the same but for names."""
+
+    def test_tumbleweed(self) -> None:
+        # The release's package is Leap's here, too.
+        found = self.of_mirror("opensuse-minimal", "Tumbleweed")
+        self.assert_it_is(found, "opensuse-leap")
+
+    def test_centos(self) -> None:
+        found = self.of_mirror("centos-minimal", "9-stream")
+        self.assert_it_is(found, "centos")
+        self.assert_its_own_database(found, "var/lib/rpm")
+
+    def test_rocky(self) -> None:
+        found = self.of_mirror("rocky-minimal", "9")
+        self.assert_it_is(found, "rocky")
+        self.assert_its_own_database(found, "var/lib/rpm")
+
+    def test_rhel(self) -> None:
+        found = self.of_mirror("rhel-minimal", "9")
+        self.assert_it_is(found, "rhel")
+
+    def test_elements_find_their_packages_and_units(self) -> None:
+        for element, release in (
+            ("fedora-minimal", "42"),
+            ("opensuse-minimal", "15.6"),
+        ):
+            with self.subTest(element):
+                found = self.built(
+                    *(element, "devuser", "growroot", "openssh-server"),
+                    *("selinux-permissive",),
+                    DIB_RELEASE=release,
+                    DIB_DISTRIBUTION_MIRROR=self.mirror(),
+                    DIB_DEV_USER_USERNAME="somebody",
+                )
+                wanted = "etc/systemd/system/multi-user.target.wants"
+                self.assertIn(f"{wanted}/sshd.service", found)
+                self.assertIn("home/somebody", found)
+                self.assertIn("usr/bin/ssh-keygen", found)
+                config = found["etc/selinux/config"] or ""
+                self.assertIn("SELINUX=permissive", config)

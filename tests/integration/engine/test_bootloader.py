@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import verify, verify_image
+from dib_service.engine import disk, verify, verify_image
 from tests import qemu
 from tests.integration.engine import images
 
@@ -73,6 +73,41 @@ class BootLoader(unittest.TestCase):
 
     def test_an_mbr_boots(self):
         self.boots("mbr")
+
+    def test_entries_in_files_get_the_images_own_words(self):
+        # As Fedora's kernels bring them; its grub alone can read them.
+        tree = self.path / "built"
+        images.bootable_tree(tree)
+        menu = tree / "etc/grub.d/10_linux"
+        menu.write_text("#!/bin/sh\n# GRUB_ENABLE_BLSCFG\necho blscfg\n")
+        entry = tree / "boot/loader/entries/0123-6.1.conf"
+        entry.parent.mkdir(parents=True)
+        entry.write_text(
+            "title Linux 6.1\nlinux /boot/vmlinuz-6.1\n"
+            "initrd /boot/initramfs-6.1.img $tuned_initrd\n"
+            "options root=UUID=0123 quiet\n"
+        )
+        with disk.laid_out(
+            images.layout("mbr"),
+            tree=tree,
+            directory=self.path,
+            mount_point=self.path / "mnt",
+            size=None,
+        ) as target:
+            images.boot_loader_installed(
+                target, "mbr", DIB_BOOTLOADER_DEFAULT_CMDLINE="a&b|c"
+            )
+            made = (target.root / entry.relative_to(tree)).read_text()
+            kept = (target.root / "etc/kernel/cmdline").read_text()
+            menu = (target.root / "boot/grub/grub.cfg").read_text()
+        self.assertIn("root=LABEL=cloudimg-rootfs ro a&b|c console=", kept)
+        self.assertEqual(
+            "title Linux 6.1\nlinux /boot/vmlinuz-6.1\n"
+            "initrd /boot/initramfs-6.1.img $tuned_initrd\n"
+            f"options {kept}",
+            made,
+        )
+        self.assertIn("blscfg", menu)
 
     def test_a_gpt_boots(self):
         self.boots("gpt")
