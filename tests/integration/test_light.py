@@ -226,6 +226,7 @@ class TestSame(testtools.TestCase):
                         key=folder / "key",
                         address=ADDRESS,
                         mac=MACS[0],
+                        disk=folder / f"{agent}-disk.qcow2",
                         extra=cards(),
                     )
                 )
@@ -239,9 +240,7 @@ class TestSame(testtools.TestCase):
                 for agent, guest in zip(ELEMENTS, guests, strict=True)
             }
             guests[-1].run("sudo cp /dev/null /etc/credentials/mine")
-            power_off(guests[-1])
-            disk = guests[-1].workspace / "disk.qcow2"
-            disk.rename(folder / "disk.qcow2")
+            guests[-1].power_off()
 
     @classmethod
     def start_again(cls, folder: pathlib.Path, asked: dict[str, Any]) -> None:
@@ -256,12 +255,12 @@ class TestSame(testtools.TestCase):
             vendor_data={"last_mile": asked},
         )
         with qemu.Guest(
-            folder / "disk.qcow2",
+            image("metadata-init", folder),
             drive=drive,
             key=folder / "other-key",
             address=OTHER_ADDRESS,
             mac=MACS[0],
-            larger=0,
+            disk=folder / "metadata-init-disk.qcow2",
             extra=cards(),
         ) as guest:
             guest.wait_for_ssh()
@@ -461,14 +460,6 @@ def wait_for(guest: qemu.Guest, command: str) -> None:
         time.sleep(5)
 
 
-def power_off(guest: qemu.Guest) -> None:
-    """Have the machine switch itself off."""
-    guest.ssh("sudo systemctl poweroff")
-    while guest._process.poll() is None:
-        guest.still_alive("it is still shutting down")
-        time.sleep(1)
-
-
 def links(guest: qemu.Guest) -> dict[str, Any]:
     """The interfaces by their names, without what changes by itself."""
     found = {}
@@ -524,11 +515,10 @@ def cards() -> tuple[str, ...]:
     """QEMU's words for the cards beside the one that we come in by."""
     words = []
     for number, mac in enumerate(MACS[1:], start=1):
-        network = "restrict=on"
-        if number == 5:
-            network = "net=10.0.5.0/24,ipv6=off"
+        # What a router would say at any time is not what is compared here.
+        network = "net=10.0.5.0/24" if number == 5 else "restrict=on"
         words += [
-            *("-netdev", f"user,id=net{number},{network}"),
+            *("-netdev", f"user,id=net{number},ipv6=off,{network}"),
             "-device",
             f"virtio-net-pci,netdev=net{number},mac={mac},romfile=",
         ]
@@ -540,6 +530,9 @@ def image(agent: str, folder: pathlib.Path) -> pathlib.Path:
     given = os.environ.get(GIVEN[agent])
     if given:
         return pathlib.Path(given)
+    built = folder / f"out/{agent}.qcow2"
+    if built.exists():
+        return built
     described = folder / f"{agent}.json"
     described.write_text(
         json.dumps(
@@ -567,4 +560,4 @@ def image(agent: str, folder: pathlib.Path) -> pathlib.Path:
     )
     if done.returncode:
         raise AssertionError(done.stdout[-4000:])
-    return folder / f"out/{agent}.qcow2"
+    return built
