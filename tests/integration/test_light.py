@@ -130,7 +130,6 @@ def network_data() -> dict[str, Any]:
             "b-ab",
             "192.0.2.7",
             routes=[route("203.0.113.0", "192.0.2.1")],
-            services=[{"type": "dns", "address": "192.0.2.53"}],
         ),
         ipv4("v100", "10.100.0.7"),
         ipv4("b-lacp", "10.200.0.7"),
@@ -140,7 +139,10 @@ def network_data() -> dict[str, Any]:
     return {
         "links": links,
         "networks": networks,
-        "services": [{"type": "dns", "address": qemu.NAMESERVER}],
+        "services": [
+            {"type": "dns", "address": address}
+            for address in (qemu.NAMESERVER, "192.0.2.53")
+        ],
     }
 
 

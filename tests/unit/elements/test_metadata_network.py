@@ -229,6 +229,18 @@ class Asked(Case):
         self.assertIn("DHCP=ipv4", self.unit("ens3.network")["Network"])
         self.assertEqual("auto", self.connection("ens3")["ipv4"]["method"])
 
+    def test_for_its_name_servers_too(self):
+        asked = {"id": "n", "type": "ipv4_dhcp", "link": "p1"}
+        links = [phy("p1", ONE), phy("p2", TWO)]
+        servers = [{"type": "dns", "address": "192.0.2.53"}]
+        found = self.parse(links, [asked, static("p2")], servers)
+        self.assertEqual([], found["ens3"].dns)
+        self.assertEqual(1, len(found["ens4"].dns))
+        # Where nobody has an address, they are not lost.
+        found = self.parse(links, [asked], servers)
+        self.assertEqual(1, len(found["ens3"].dns))
+        self.assertEqual([], found["ens4"].dns)
+
     def test_by_both(self):
         self.parse(
             [phy("p1", ONE)],
@@ -284,8 +296,12 @@ class Bonds(Case):
             )
             # They cannot be smaller than the bond.
             self.assertEqual(["MTUBytes=9000"], unit["Link"])
-        self.assertIn(
-            "Address=192.0.2.7/24", self.unit("bond0.network")["Network"]
+        self.assertEqual(
+            [
+                *("DHCP=no", "LinkLocalAddressing=ipv6"),
+                *("Address=192.0.2.7/24", "ConfigureWithoutCarrier=yes"),
+            ],
+            self.unit("bond0.network")["Network"],
         )
 
     def test_as_connections(self):

@@ -194,11 +194,16 @@ class _Reading:
             )
 
     def services(self, described: list[dict[str, Any]]) -> None:
-        """Take the DNS servers of all, onto each link with addresses."""
+        """Take the DNS servers of all, onto each link with addresses.
+
+        What asks for its address asks for these as well: only if all do,
+        they are given to those, too.
+        """
         found = list(self._dns(described))
-        for link in self.found.values():
-            if link.configured:
-                link.dns += [one for one in found if one not in link.dns]
+        links = [link for link in self.found.values() if link.configured]
+        fixed = [link for link in links if link.addresses]
+        for link in fixed or links:
+            link.dns += [one for one in found if one not in link.dns]
 
     def _guarded(
         self,

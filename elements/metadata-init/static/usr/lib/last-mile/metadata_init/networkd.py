@@ -104,6 +104,9 @@ def _settings(link: Link, vlans: list[str]) -> Iterator[tuple[str, object]]:
         yield "DNS", server
     for name in vlans:
         yield "VLAN", name
+    if link.kind != "physical":
+        # What it is made of may come up later, or without a partner.
+        yield "ConfigureWithoutCarrier", "yes"
 
 
 def _dhcp(link: Link) -> str:
