@@ -30,7 +30,7 @@ echo "$*" >>/asked
 
 
 class InTheImage(hooks.InsideCase):
-    programs = f"{hooks.PROGRAMS} cat grep mv touch xargs"
+    programs = f"{hooks.PROGRAMS} cat chmod grep mv touch xargs"
 
     def setUp(self) -> None:
         super().setUp()
@@ -117,6 +117,31 @@ class InTheImage(hooks.InsideCase):
             with self.subTest(mirror), self.assertRaises(AssertionError):
                 self.lend("fedora", "etc/yum.repos.d/x.repo", FEDORA, mirror)
             self.assertEqual(FEDORA, self.text("etc/yum.repos.d/x.repo"))
+
+    def test_the_menu_is_not_that_of_the_disk_it_came_on(self) -> None:
+        uuid = "etc/default/grub.d/40-force-partuuid.cfg"
+        self.write(uuid, "etc/default/grub.d/60-mine.cfg", "boot/grub2/x")
+        grub = self.root / "etc/default/grub"
+        grub.write_text("GRUB_TIMEOUT=1\nGRUB_ENABLE_BLSCFG=true\n")
+        link = self.root / "boot/grub2/grubenv"
+        link.symlink_to("../efi/EFI/fedora/grubenv")
+        self.inside("cloud-image/finalise.d/40-menu")
+        self.gone(uuid)
+        self.assertTrue(
+            (self.root / "etc/default/grub.d/60-mine.cfg").exists()
+        )
+        self.assertFalse(link.is_symlink())
+        self.assertEqual(
+            "GRUB_TIMEOUT=1\nGRUB_ENABLE_BLSCFG=false\n", grub.read_text()
+        )
+        plugin = self.root / "etc/kernel/install.d/95-dib-menu.install"
+        self.assertEqual(0o755, plugin.stat().st_mode & 0o777)
+
+    def test_a_menu_that_is_made_anew_anyway_is_left_alone(self) -> None:
+        self.write("etc/default/grub")
+        self.inside("cloud-image/finalise.d/40-menu")
+        self.assertEqual("x", self.text("etc/default/grub"))
+        self.gone("etc/kernel")
 
     def register(self, **environment: str) -> list[str]:
         """What the image's own program was asked to do."""

@@ -148,6 +148,10 @@ class Archive(unittest.TestCase):
         said = self.built(self.served(), DIB_DEBIAN_PACKAGES="needy")
         self.assertIn("needy : Depends: nobody-has-this", said)
 
+    def test_a_package_that_nobody_has_is_named(self) -> None:
+        said = self.built(self.served(), DIB_DEBIAN_KERNEL="linux-image-no")
+        self.assertIn("Unable to locate package linux-image-no", said)
+
     def test_without_a_keyring_nothing_is_asked_for(self) -> None:
         said = self.built(self.served(), DIB_APT_KEYRING="/srv/none.gpg")
         self.assertIn("No keyring /srv/none.gpg: install the package", said)

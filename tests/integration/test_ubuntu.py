@@ -221,14 +221,6 @@ class UbuntuMinimal(tiny.TinyBuild):
         self.assertIn("enable growroot.service", built.lines())
         self.assert_nothing_is_left()
 
-    def test_a_package_that_is_not_there_is_named(self) -> None:
-        built = self.built(DIB_UBUNTU_KERNEL="linux-image-none")
-        self.assertNotEqual(0, built.code)
-        self.assertIn(
-            "E: Unable to locate package linux-image-none", built.lines()
-        )
-        self.assertEqual("08-debootstrap", built.fault["hook"])
-
 
 def _content(tree: tarfile.TarFile, name: str) -> bytes:
     file = tree.extractfile(f"./{name}")
