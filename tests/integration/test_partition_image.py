@@ -1,10 +1,12 @@
 """A partition image, started by its own kernel and ramdisk from outside.
 
-The one that is built has ``mellanox``, so that few machines show much: the
-engine's boot test starts two, and this test a third one to look into.
+The one that is built has ``mellanox`` and ``local-config``, so that few
+machines show much: the engine's boot test starts two, and this test a third
+one to look into.
 """
 
 from collections.abc import Mapping
+import copy
 import hashlib
 import json
 import os
@@ -23,7 +25,11 @@ from tests.integration import rdma
 from tests.qemu import configdrive
 
 CHECKOUT = Path(__file__).parents[2]
-ELEMENTS = ("debian", "baremetal", "mellanox", "rdma-report")
+ELEMENTS = (
+    *("debian", "baremetal", "mellanox", "rdma-report"),
+    "local-config",
+)
+PROXY = "http://proxy.example.com:3128"
 
 
 class TestPartitionImage(testtools.TestCase):
@@ -33,6 +39,8 @@ class TestPartitionImage(testtools.TestCase):
     manifest: ClassVar[Mapping[str, Any]]
     log: ClassVar[str]
     guest: ClassVar[qemu.Guest]
+    # The key that the image was asked for with.
+    asked: ClassVar[Path]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -42,7 +50,8 @@ class TestPartitionImage(testtools.TestCase):
         holder = tempfile.TemporaryDirectory(dir="/var/tmp")
         cls.addClassCleanup(holder.cleanup)
         place = Path(holder.name)
-        events = built(place)
+        cls.asked = place / "asked"
+        events = built(place, ssh_key=configdrive.new_key(cls.asked))
         cls.log = "\n".join(event.get("text", "") for event in events)
         cls.files = {
             event["role"]: Path(event["path"])
@@ -130,12 +139,31 @@ class TestPartitionImage(testtools.TestCase):
         names = {Path(line).name.split(".")[0] for line in listed.split()}
         self.assertEqual(set(), set(rdma.MODULES) - names)
 
+    def test_the_key_that_was_asked_for_is_one_more_of_the_user(self) -> None:
+        options = ("-oIdentitiesOnly=yes", f"-i{self.asked}")
+        guest = copy.copy(self.guest)
+        guest.key = None
+        said = guest.ssh("id", "-un", options=options)
+        self.assertEqual("debian\n", said.stdout, said)
+        guest.user = "root"
+        said = guest.ssh("true", options=options)
+        self.assertIn("Permission denied", said.stderr)
+
+    def test_the_proxy_that_was_asked_for_is_that_of_sessions(self) -> None:
+        session = self.guest.run("env").splitlines()
+        for name in ("http_proxy", "HTTPS_PROXY"):
+            self.assertIn(f"{name}={PROXY}", session)
+        self.assertIn(
+            f'Acquire::http::Proxy "{PROXY}";',
+            self.guest.run("apt-config dump").splitlines(),
+        )
+
     def test_no_unit_failed(self) -> None:
         failed = self.guest.run("systemctl list-units --failed --no-legend")
         self.assertEqual("", failed)
 
 
-def built(place: Path) -> list[dict[str, Any]]:
+def built(place: Path, *, ssh_key: str) -> list[dict[str, Any]]:
     """The events of a build whose boot test has passed.
 
     :raises AssertionError: it failed.
@@ -148,6 +176,11 @@ def built(place: Path) -> list[dict[str, Any]]:
                 "name": "bm",
                 "elements": list(ELEMENTS),
                 "formats": ["raw"],
+                "environment": {
+                    "DIB_LOCAL_CONFIG_HTTP_PROXY": PROXY,
+                    "DIB_LOCAL_CONFIG_HTTPS_PROXY": PROXY,
+                    "DIB_LOCAL_CONFIG_SSH_KEYS": ssh_key,
+                },
                 "boot_test": True,
             }
         )
