@@ -132,10 +132,17 @@ class TestPartitionImage(testtools.TestCase):
         self.assertEqual([], rdma.problems(said))
 
     def test_the_initramfs_can_reach_a_root_behind_a_card(self) -> None:
-        release = self.guest.run("uname", "-r").strip()
-        listed = self.guest.run(
-            "sudo", "lsinitramfs", f"/boot/initrd.img-{release}"
-        )
+        # In the machine it would take minutes. It is one archive, without
+        # a microcode before it.
+        listed = subprocess.run(
+            [
+                *("bash", "-o", "pipefail", "-c"),
+                *('zstd -dc "$0" | cpio -t --quiet', self.files["ramdisk"]),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         names = {Path(line).name.split(".")[0] for line in listed.split()}
         self.assertEqual(set(), set(rdma.MODULES) - names)
 
