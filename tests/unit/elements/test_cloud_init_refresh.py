@@ -313,6 +313,7 @@ class TestKeys(RefreshCase):
                 )
                 self.booted(source)
                 self.refresh.prepare()
+                self.assertTrue(once.exists())
                 self.refresh.settle()
                 self.assertFalse(once.exists())
 
