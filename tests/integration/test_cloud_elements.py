@@ -30,7 +30,7 @@ echo "$*" >>/asked
 
 
 class InTheImage(hooks.InsideCase):
-    programs = f"{hooks.PROGRAMS} cat chmod grep mv touch xargs"
+    programs = f"{hooks.PROGRAMS} cat chmod cp grep mv touch xargs"
 
     def setUp(self) -> None:
         super().setUp()
@@ -142,6 +142,25 @@ class InTheImage(hooks.InsideCase):
         self.inside("cloud-image/finalise.d/40-menu")
         self.assertEqual("x", self.text("etc/default/grub"))
         self.gone("etc/kernel")
+
+    def test_the_key_manager_has_two_names(self) -> None:
+        self.write("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
+        self.write("usr/lib/shim/shimx64.efi.signed")
+        for name, text in (
+            ("mmx64.efi", "Ubuntu's"),
+            # Debian has the other as well, and has not signed it.
+            ("mmx64.efi.signed", "Debian's"),
+        ):
+            (self.root / "usr/lib/shim" / name).write_text(text)
+            self.inside(
+                "efi-loader/finalise.d/45-efi-loader",
+                ARCH="amd64",
+                DIB_BLOCK_DEVICE="efi",
+                EFI_BOOT_DIR="EFI/ubuntu",
+            )
+            placed = "boot/efi/EFI/BOOT/mmx64.efi"
+            self.assertEqual(text, self.text(placed))
+        self.assertTrue((self.root / "boot/efi/EFI/ubuntu").is_dir())
 
     def register(self, **environment: str) -> list[str]:
         """What the image's own program was asked to do."""
