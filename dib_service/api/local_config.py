@@ -61,7 +61,6 @@ def check(proxy: Proxy, ssh_keys: Sequence[str]) -> None:
             raise faults.refusal(
                 f"build.proxy.no_proxy[{number}]",
                 "expected a host, a domain, an address or a network",
-                value=each,
             )
     for number, key in enumerate(ssh_keys):
         problem = _fault_of_key(key)
