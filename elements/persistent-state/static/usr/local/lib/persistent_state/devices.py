@@ -72,7 +72,7 @@ def root_disk() -> Device:
 
     :raises Fault: it lies on none that is known.
     """
-    source = run("findmnt", "-nro", "SOURCE", "--target", "/").strip()
+    source = run("findmnt", "-nrvo", "SOURCE", "--target", "/").strip()
     name = pathlib.Path(os.path.realpath(source)).name
     return device(device(name).disk)
 
