@@ -12,6 +12,7 @@ import threading
 import unittest
 from unittest import mock
 
+from dib_service.engine import catalogue, elements, errors
 from tests.unit.elements import programs
 
 with programs.importable("metadata-reader", "metadata-init"):
@@ -512,6 +513,30 @@ class Machine(Place):
             mock.patch.object(Settings, "read", side_effect=OSError("gone")),
         ):
             self.assertEqual(1, main.main(["local"]))
+
+
+class Chosen(unittest.TestCase):
+    """Which elements make an image with it."""
+
+    def names(self, *wanted):
+        shelf = elements.read([programs.ELEMENTS])
+        return [
+            element.name
+            for element in catalogue.resolve(
+                wanted, {name: each.element for name, each in shelf.items()}
+            )
+        ]
+
+    def test_it_stands_in_for_cloud_init(self):
+        found = self.names("debian", "metadata-init")
+        self.assertIn("metadata-init", found)
+        self.assertNotIn("cloud-init", found)
+        self.assertIn("cloud-init", self.names("debian"))
+
+    def test_it_is_refused_beside_another(self):
+        for other in ("cloud-init", "simple-init"):
+            with self.assertRaises(errors.AlreadyProvided):
+                self.names("debian", "metadata-init", other)
 
 
 if __name__ == "__main__":
