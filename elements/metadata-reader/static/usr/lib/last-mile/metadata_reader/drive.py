@@ -83,7 +83,8 @@ def mounted(device: str, kind: str) -> Iterator[Path]:
             timeout=SECONDS,
         )
         if done.returncode:
-            raise OSError(f"cannot be mounted: {done.stderr.strip()}")
+            said = done.stderr.strip().partition("\n")[0]
+            raise OSError(f"cannot be mounted: {said}")
         try:
             yield Path(place)
         finally:
