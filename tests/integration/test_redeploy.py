@@ -35,7 +35,7 @@ class Booted(qemu.Guest):
     def __exit__(self, *failure: object) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.ssh("sudo poweroff")
-            self._process.wait(120)
+            self._process.wait(300)
         disk = self.workspace / "disk.qcow2"
         qemu.end(self._process)
         subprocess.run(["qemu-img", "commit", "-q", disk], check=True)

@@ -50,6 +50,8 @@ class Content:
             shutil.rmtree(new, ignore_errors=True)
             try:
                 copy_tree(here, new)
+                # Its new name may be on the disk before what is in it.
+                run("sync", "--file-system", str(new))
             except (OSError, Fault):
                 shutil.rmtree(new, ignore_errors=True)
                 raise
