@@ -1,10 +1,15 @@
 """What is registered is read, and files are kept whole."""
 
 import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
 import os
 import pathlib
 import sys
 import tempfile
+import types
 import unittest
 from unittest import mock
 
@@ -19,11 +24,18 @@ with contextlib.ExitStack() as _stack:
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(LIBRARY))
     _stack.callback(sys.path.remove, str(LIBRARY))
-    from persistent_state import locator, partition, registry, table
+    from persistent_state import (
+        locator,
+        partition,
+        registry,
+        report,
+        table,
+    )
     from persistent_state.content import Content
     from persistent_state.devices import Device
     from persistent_state.faults import Fault
 
+PROGRAM = LIBRARY.parent / "sbin/persistent-state"
 MOUNTPOINT = "/var/lib/persistent-state"
 MiB = 1 << 20
 
@@ -190,3 +202,83 @@ class TestFiles(Folder):
         files = self.root / "state/persistent-state/files/etc"
         self.assertEqual(["a.key"], [path.name for path in files.iterdir()])
         self.assertEqual("first", (files / "a.key").read_text())
+
+
+class TestProgram(Folder):
+    """A machine without its state: it is told, and boots."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.program = loaded()
+        for where, name in (
+            (self.program, "CONFIG"),
+            (self.program, "MOUNTPOINT"),
+            (report, "RUN"),
+            (report, "MOTD"),
+            (report, "CONSOLE"),
+        ):
+            path = self.root / name.lower()
+            self.enterContext(mock.patch.object(where, name, path))
+        self.journal = io.StringIO()
+        self.enterContext(contextlib.redirect_stderr(self.journal))
+
+    def asked(self, word: str) -> tuple[int, str]:
+        said = io.StringIO()
+        with (
+            mock.patch.object(sys, "argv", ["persistent-state", word]),
+            contextlib.redirect_stdout(said),
+        ):
+            return self.program.main(), said.getvalue()
+
+    def test_a_fault_is_told_and_does_not_fail_the_boot(self) -> None:
+        fault = Fault("damaged", "the disk is what it is")
+        with mock.patch.object(partition, "find_or_make", side_effect=fault):
+            self.assertEqual((0, ""), self.asked("start"))
+        for told in (
+            self.journal.getvalue(),
+            (self.root / "console").read_text(),
+        ):
+            self.assertIn("DEGRADED (damaged): the disk is what it is", told)
+        self.assertTrue(self.journal.getvalue().startswith("<2>"))
+        for marker in ("run/degraded", "motd"):
+            self.assertIn(
+                "the disk is what it is", (self.root / marker).read_text()
+            )
+        code, said = self.asked("status")
+        self.assertEqual(1, code)
+        self.assertEqual("damaged", json.loads(said)["code"])
+        # There is nowhere to save anything to.
+        self.assertEqual((0, ""), self.asked("save"))
+
+    def test_a_configuration_that_nobody_understands(self) -> None:
+        self.write("config", "# as ever\nplaces = here\n")
+        self.assertEqual((0, ""), self.asked("start"))
+        self.assertIn("DEGRADED (configuration)", self.journal.getvalue())
+
+    def test_the_configuration(self) -> None:
+        self.write(
+            "config", "# what\nlabel = mine\nplace=/dev/sdb\ndisks = sda sdb\n"
+        )
+        self.assertEqual(
+            partition.Wanted(
+                label="mine", place="/dev/sdb", disks=("sda", "sdb")
+            ),
+            self.program.wanted(),
+        )
+
+    def test_nothing_was_started_yet(self) -> None:
+        self.assertEqual((1, "{}\n"), self.asked("status"))
+
+
+def loaded() -> types.ModuleType:
+    """The program, as a module."""
+    loader = importlib.machinery.SourceFileLoader("program", str(PROGRAM))
+    spec = importlib.util.spec_from_loader("program", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    with (
+        mock.patch.object(sys, "dont_write_bytecode", True),
+        mock.patch.object(sys, "path", list(sys.path)),
+    ):
+        loader.exec_module(module)
+    return module
