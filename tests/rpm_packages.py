@@ -32,6 +32,9 @@ NOT_NEEDED = frozenset(
     }
 )
 
+# This machine's own, "python3.11" or another.
+PYTHON = Path("/usr/bin/python3").resolve().name
+
 # What Debian's packages are called where RPM packages come from; what these
 # depend on, and is named nowhere, is in glibc.
 MADE_OF: Mapping[str, tuple[str, ...]] = {
@@ -47,8 +50,8 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "openssh-clients": ("openssh-client",),
     "procps-ng": ("procps",),
     "python3": (
-        *("python3", "python3-minimal", "python3.11", "python3.11-minimal"),
-        *("libpython3.11-minimal", "libpython3.11-stdlib"),
+        *("python3", "python3-minimal", PYTHON, f"{PYTHON}-minimal"),
+        *(f"lib{PYTHON}-minimal", f"lib{PYTHON}-stdlib"),
     ),
     "rpm": ("rpm", "rpm-common"),
     "sed": ("sed",),
@@ -56,7 +59,7 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "systemd": ("systemd", "libsystemd-shared"),
     "tar": ("tar",),
     "util-linux": ("mount", "util-linux", "util-linux-extra"),
-    "zypper": ("libzypp1722", "libzypp-common", "zypper", "zypper-common"),
+    "zypper": ("libzypp-common", "zypper", "zypper-common"),
 }
 
 # Of no more than a name here.
