@@ -60,7 +60,7 @@ class ControlPlane:
         self.conductor = self._daemon("nova-conductor")
 
     def start(self) -> None:
-        """Make it, and wait until the API answers."""
+        """Make it, and wait until it all works."""
         self.rabbitmq.start()
         self.postgresql.start()
         self.cloud.keystone.start()
@@ -72,6 +72,7 @@ class ControlPlane:
         self.api.wait_until(
             lambda: answers(f"http://127.0.0.1:{self.port}/"), seconds=180
         )
+        self.conductor.wait_until(self._conducts, seconds=180)
 
     def stop(self) -> None:
         """End all of it."""
@@ -102,6 +103,13 @@ class ControlPlane:
     def from_there(self, url: str) -> str:
         """A URL of ours as machines have to call it."""
         return url.replace("127.0.0.1", self._gateway)
+
+    def _conducts(self) -> bool:
+        with self.cloud.account("admin").connect() as cloud:
+            return any(
+                service.binary == "nova-conductor" and service.state == "up"
+                for service in cloud.compute.services()
+            )
 
     def _tell_keystone(self) -> None:
         compute = f"http://127.0.0.1:{self.port}/v2.1"
