@@ -203,6 +203,21 @@ class TestAtTheEnd(DiskCase):
         self.assertEqual(first.device.size, again.device.size)
         self.assertEqual("mine", self.state(again))
 
+    def test_the_root_filesystem_is_on_that_disk(self) -> None:
+        self.deployed()
+        root = f"/dev/{self.disk}p1"
+        run("mkfs.ext4", "-q", root)
+        used = partition.Found(devices.device(f"{self.disk}p1"), "ext4")
+        with self.mounted(used) as place:
+            (place / "file").write_text("of the root")
+            made = self.find_or_make()
+            self.assertTrue(made.made)
+            # The kernel lets nobody read the table of a disk in use again.
+            with self.assertRaises(AssertionError):
+                run("blockdev", "--rereadpt", f"/dev/{self.disk}")
+        self.deployed()
+        self.assertFalse(self.find_or_make().made)
+
     def test_an_image_that_reached_into_it(self) -> None:
         self.deployed()
         self.find_or_make(size="256MiB")
