@@ -472,6 +472,14 @@ class Machine(Place):
         self.assertEqual("node\n", (self.place / "hostname").read_text())
         self.assertIn("Address=192.0.2.7/24", self.unit())
 
+    def test_keys_of_which_none_is_one_lock_nobody_out(self):
+        self.found = self.says()
+        self.boot()
+        self.found = self.says("ssh-ed25519 not-base64!")
+        self.boot()
+        self.assertIn("the keys stay", self.result["errors"][-1])
+        self.assertEqual(f"{KEY}\n", self.keys.read_text())
+
     def test_without_network_data_it_asks_by_dhcp(self):
         self.found = self.says(**{"network_data.json": None})
         self.boot()

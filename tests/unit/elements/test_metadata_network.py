@@ -469,6 +469,8 @@ class Strange(Case):
             {"ip_address": None},
             {"ip_address": "192.0.2.8\nGateway=192.0.2.66"},
             {"ip_address": "192.0.2.8/33"},
+            {"ip_address": "fe80::8%x\n[Match]\nName=*"},
+            {"ip_address": "fe80::8%x\n[Match]\ny/64"},
             {"ip_address": ["192.0.2.8"]},
             {"ip_address": "192.0.2.8", "netmask": "255.0.255.0"},
             {"ip_address": "2001:db8::1", "netmask": "ffff::ffff"},
@@ -501,17 +503,20 @@ class Strange(Case):
                         "x",
                         {"network": "198.51.100.0/24", "gateway": "2001::1"},
                         {"network": "x", "netmask": "y", "gateway": "z"},
+                        {"network": "::/0", "gateway": "fe80::1%x\n[Match]"},
+                        {"network": "fe80::%x\n[Match]/64"},
                         {"network": "203.0.113.0/24", "gateway": "192.0.2.1"},
                     ],
                     services=[
                         {"type": "dns", "address": "192.0.2.53\nDNS=9.9.9.9"},
+                        {"type": "dns", "address": "fe80::53%x\nDNS=9.9.9.9"},
                         {"type": "ntp", "address": "192.0.2.54"},
                         {"type": "dns", "address": "192.0.2.55"},
                     ],
                 )
             ],
         )
-        self.assertEqual(4, len(told), told)
+        self.assertEqual(7, len(told), told)
         unit = self.unit("ens3.network")
         self.assertEqual(
             ["Destination=203.0.113.0/24", "Gateway=192.0.2.1"],

@@ -130,6 +130,9 @@ class Machine:
             return
         for problem in problems:
             self._say.error(problem)
+        if problems and not wanted:
+            self._say.error("none of the public keys is one: the keys stay")
+            return
         account = user.ensure(self._settings)
         given = _state().get(account.pw_name, [])
         # What is about to be given is written down first: should we end in

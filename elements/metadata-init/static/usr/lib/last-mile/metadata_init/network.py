@@ -353,13 +353,13 @@ class _Reading:
                 address = each.get("address")
             for one in address if isinstance(address, list) else [address]:
                 try:
-                    yield ipaddress.ip_address(_text(one))
+                    yield _address(one)
                 except ValueError as exc:
                     self._warn(f"a DNS server: {shown(exc)}: left out")
 
 
 def _static(each: dict[str, Any], link: Link) -> None:
-    text = _text(each.get("ip_address"))
+    text = _unscoped(each.get("ip_address"))
     mask = each.get("netmask")
     if "/" not in text and mask not in (None, ""):
         text = f"{text}/{_prefix(mask)}"
@@ -375,8 +375,8 @@ def _route(each: object) -> Route:
     if not isinstance(each, dict):
         raise ValueError("it is no object")
     gateway = each.get("gateway")
-    via = ipaddress.ip_address(_text(gateway)) if gateway else None
-    destination = _text(each.get("network"))
+    via = _address(gateway) if gateway else None
+    destination = _unscoped(each.get("network"))
     if not destination:
         destination = str(NOWHERE[via.version if via else 4])
     if "/" not in destination:
@@ -403,6 +403,18 @@ def _prefix(mask: object) -> str:
     if bits != (2**length - 1) << (128 - length):
         raise ValueError(f"{text} is no mask")
     return str(length)
+
+
+def _address(value: object) -> Address:
+    return ipaddress.ip_address(_unscoped(value))
+
+
+def _unscoped(value: object) -> str:
+    """An address's text without a zone: that may be any text, lines of it."""
+    text = _text(value)
+    if "%" in text:
+        raise ValueError(f"{shown(repr(text), 60)} has a zone")
+    return text
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
