@@ -169,6 +169,14 @@ class CloudImage(unittest.TestCase):
             DIB_CLOUD_IMAGE_SIGNATURE="inline",
         )
 
+    def test_such_a_name_is_no_option(self) -> None:
+        words = self.place / "words"
+        words.write_text("SHA256SUMS\n")
+        self.assert_refused(
+            "nothing like --file=",
+            DIB_CLOUD_IMAGE_SUMS=f"regexp:--file={words}",
+        )
+
     def test_the_list_of_one_file_may_call_it_otherwise(self) -> None:
         build = self.image.rename(self.mirror / "tiny-1.2-Build7.squashfs")
         self.list_sums()
@@ -239,6 +247,24 @@ class CloudImage(unittest.TestCase):
         self.assert_refused(
             "there is no keyring /srv/none.gpg",
             DIB_CLOUD_IMAGE_KEYRING="/srv/none.gpg",
+        )
+
+    def test_a_key_is_only_one_of_those_that_the_host_has_for_it(self) -> None:
+        # What a mirror said once lies in the cache, proven or not.
+        planted = self.place / "planted"
+        shutil.copy(self.ring, planted)
+        above = f"../../..{planted}"
+        given = {"DIB_CLOUD_IMAGE_KEYRING": ""}
+        self.assert_refused(
+            f"'{above}' is not the name of a key",
+            DIB_CLOUD_IMAGE_KEY_NAMES=f"ours/none {above}",
+            **given,
+        )
+        self.assert_refused(
+            "DIB_RELEASE",
+            DIB_RELEASE=f"43 {above} x",
+            DIB_RPM_KEY_NAMES=f"fedora/KEY-43 {above} x-primary",
+            **given,
         )
 
     def test_another_checksum_is_refused_and_not_kept(self) -> None:
@@ -316,6 +342,7 @@ class CloudImage(unittest.TestCase):
             ("BASE_IMAGE_FILE", "../../etc/shadow"),
             ("DIB_CLOUD_IMAGE_SUMS", "../SHA256SUMS"),
             ("DIB_CLOUD_IMAGE_SIGNATURE", "a b"),
+            ("DIB_RELEASE", "43 ../x"),
             ("DIB_CLOUD_IMAGE_SHA256", "/etc/shadow"),
         ):
             with self.subTest(name):

@@ -59,6 +59,7 @@ BAD_NAMES = {
     "DIB_BLOCK_DEVICE_CONFIG": "service decides",
     "DIB_LOCAL_IMAGE": "files",
     "DIB_CLOUD_IMAGE_KEYRING": "files",
+    "DIB_CLOUD_IMAGE_KEY_NAMES": "files",
     "DIB_APT_SOURCES": "files",
     "DIB_RPM_GPG_KEYS": "files",
     "DIB_RPM_KEY_NAMES": "files",
