@@ -275,9 +275,10 @@ class Keys(Case):
 
     def test_repositories_that_turn_a_check_off(self) -> None:
         file = self.place / "lax.repo"
-        file.write_text("[lax]\nbaseurl=https://example.org\ngpgcheck = 0\n")
-        said = self.built("dnf", DIB_YUM_REPO_CONF=str(file))
-        self.assertIn("lax.repo turns the check", said)
+        for check in ("gpgcheck = 0", "sslverify\t=\tno"):
+            file.write_text(f"[lax]\nbaseurl=https://example.org\n{check}\n")
+            said = self.built("dnf", DIB_YUM_REPO_CONF=str(file))
+            self.assertIn("lax.repo turns the check", said)
 
 
 class Words(Case):
@@ -290,11 +291,13 @@ class Words(Case):
 
     def test_a_mirror_is_a_url(self) -> None:
         for kind in HOOKS:
-            said = self.built(
-                kind,
-                DIB_DISTRIBUTION_MIRROR="https://a.example\ngpgcheck=0",
-            )
-            self.assertIn("is not the URL of a mirror", said)
+            # Of several addresses only the first would be looked at.
+            for mirror in (
+                "https://a.example\ngpgcheck=0",
+                "https://a.example/,http://b.example",
+            ):
+                said = self.built(kind, DIB_DISTRIBUTION_MIRROR=mirror)
+                self.assertIn("is not the URL of a mirror", said)
 
     def test_a_release_is_one_word(self) -> None:
         for kind in HOOKS:
