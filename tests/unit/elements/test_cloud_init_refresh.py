@@ -116,6 +116,15 @@ class TestPrepare(RefreshCase):
         self.refresh.prepare()
         self.assertTrue(self.trusted(link))
 
+    def test_what_describes_no_machine_is_no_drive(self) -> None:
+        for content in ("7", "[]", '["uuid"]', "{}"):
+            with self.subTest(content):
+                self.setUp()
+                link = self.booted("DataSourceConfigDrive")
+                self.drive(content)
+                self.refresh.prepare()
+                self.assertTrue(self.trusted(link))
+
     def test_a_drive_that_is_not_wanted_is_none(self) -> None:
         self.write("etc/cloud/cloud.cfg", "datasource_list: [ConfigDrive]\n")
         self.write(
@@ -254,6 +263,50 @@ class TestKeys(RefreshCase):
         path = self.file()
         self.boot(OLD)
         self.assertEqual(f"{OLD}\n", path.read_text())
+
+    def test_a_drive_that_cloud_init_refuses_takes_no_key(self) -> None:
+        self.boot(OLD, per_instance=True)
+        link = self.booted("DataSourceConfigDrive")
+        self.drive()
+        self.refresh.prepare()
+        # What it could not make sense of, it has not read.
+        link.symlink_to(self.root / "var/lib/cloud/instances/one")
+        (link / "datasource").write_text("DataSourceNone: DataSourceNone\n")
+        self.listed()
+        self.refresh.keys()
+        path = self.root / "home/debian/.ssh/authorized_keys"
+        self.assertEqual(f"{OLD}\n", path.read_text())
+        self.assertIn("WARNING: no data source", self.said[-1])
+
+    def test_without_cloud_inits_word_no_key_is_taken(self) -> None:
+        self.boot(OLD, per_instance=True)
+        (self.root / "run/cloud-init/instance-data.json").unlink()
+        self.refresh.prepare()
+        self.refresh.keys()
+        path = self.root / "home/debian/.ssh/authorized_keys"
+        self.assertEqual(f"{OLD}\n", path.read_text())
+
+    def test_nobodys_device_is_read_to_an_end_it_has_not(self) -> None:
+        path = self.file(user="home/alice")
+        path.unlink()
+        path.symlink_to("/dev/null")
+        self.file(HERS)
+        self.assertEqual(
+            {"/home/debian/.ssh/authorized_keys": [HERS]},
+            self.refresh.authorized_keys(),
+        )
+
+    def test_no_pipe_holds_the_boot_up(self) -> None:
+        path = self.file(user="home/alice")
+        path.unlink()
+        os.mkfifo(path)
+        self.assertEqual({}, self.refresh.authorized_keys())
+
+    def test_what_is_remembered_of_keys_is_nobody_elses(self) -> None:
+        self.boot(OLD, per_instance=True)
+        for path in ("run/cloud-init-refresh.json", self.refresh.GIVEN):
+            mode = (self.root / path).stat().st_mode
+            self.assertEqual(0o600, mode & 0o777, path)
 
     def test_where_nothing_changed_nothing_is_done(self) -> None:
         self.file(HERS, user="home/alice")
