@@ -107,6 +107,45 @@ class InTheImage(hooks.InsideCase):
         self.lend("fedora", path, text, MIRROR)
         self.assertEqual(text, self.text(path))
 
+    def test_what_is_mirrored_is_no_command(self) -> None:
+        path = "etc/yum.repos.d/x.repo"
+        (self.root / path).parent.mkdir(parents=True)
+        (self.root / path).write_text(FEDORA)
+        with self.assertRaisesRegex(AssertionError, "CLOUD_IMAGE_MIRRORED"):
+            self.inside(
+                "cloud-image/pre-install.d/01-lend-mirror",
+                DIB_DISTRIBUTION_MIRROR=MIRROR,
+                DIB_CLOUD_IMAGE_MIRRORED="https?://.*%s%a%;s/check=./check=0/;\\%x",
+            )
+        self.assertEqual(FEDORA, self.text(path))
+
+    def test_ubuntus_own_hosts_are_mirrored_and_no_others(self) -> None:
+        path = "etc/apt/sources.list.d/ubuntu.sources"
+        self.write(path)
+        for before, after in (
+            (
+                "URIs: http://archive.ubuntu.com/ubuntu/\nSuites: noble\n",
+                f"URIs: {MIRROR}\nSuites: noble\n",
+            ),
+            (
+                "URIs: http://de.archive.ubuntu.com/ubuntu"
+                " https://ppa.example.org/ubuntu\n",
+                f"URIs: {MIRROR} https://ppa.example.org/ubuntu\n",
+            ),
+            # The last line may have no end.
+            (
+                "deb http://ports.ubuntu.com/ubuntu-ports noble main",
+                f"deb {MIRROR} noble main\n",
+            ),
+        ):
+            with self.subTest(before):
+                (self.root / path).write_text(before)
+                self.inside(
+                    "ubuntu/pre-install.d/01-set-ubuntu-mirror",
+                    DIB_DISTRIBUTION_MIRROR=MIRROR,
+                )
+                self.assertEqual(after, self.text(path))
+
     def test_a_mirror_is_no_line_of_its_own(self) -> None:
         for mirror in (
             "http://x/\ngpgcheck=0",
@@ -146,20 +185,27 @@ class InTheImage(hooks.InsideCase):
     def test_the_key_manager_has_two_names(self) -> None:
         self.write("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
         self.write("usr/lib/shim/shimx64.efi.signed")
+        placed = "boot/efi/EFI/BOOT/mmx64.efi"
         for name, text in (
             ("mmx64.efi", "Ubuntu's"),
             # Debian has the other as well, and has not signed it.
             ("mmx64.efi.signed", "Debian's"),
         ):
             (self.root / "usr/lib/shim" / name).write_text(text)
-            self.inside(
-                "efi-loader/finalise.d/45-efi-loader",
-                ARCH="amd64",
-                DIB_BLOCK_DEVICE="efi",
-                EFI_BOOT_DIR="EFI/ubuntu",
-            )
-            placed = "boot/efi/EFI/BOOT/mmx64.efi"
-            self.assertEqual(text, self.text(placed))
+            for hook, layout in (
+                ("efi-loader/finalise.d/45-efi-loader", "efi"),
+                ("grub2/finalise.d/46-grub2", ""),
+            ):
+                with self.subTest(name, hook=hook):
+                    (self.root / placed).unlink(missing_ok=True)
+                    self.inside(
+                        hook,
+                        ARCH="amd64",
+                        DIB_BLOCK_DEVICE=layout,
+                        DIB_ROOT_LABEL="root",
+                        EFI_BOOT_DIR="EFI/ubuntu",
+                    )
+                    self.assertEqual(text, self.text(placed))
         self.assertTrue((self.root / "boot/efi/EFI/ubuntu").is_dir())
 
     def register(self, **environment: str) -> list[str]:
