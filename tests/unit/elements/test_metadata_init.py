@@ -118,6 +118,7 @@ class Service(Place):
     def setUp(self):
         super().setUp()
         self.answers = {}
+        self.headers = []
         case = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -128,6 +129,8 @@ class Service(Place):
                 if callable(content):
                     code, content = content()
                 self.send_response(code)
+                for each in case.headers:
+                    self.send_header(*each)
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -170,6 +173,22 @@ class Service(Place):
 
     def test_nobody_answers(self):
         self.assertIsNone(service.read(0.0, url="http://127.0.0.1:9/"))
+
+    def test_what_ends_in_the_middle_or_never_is_no_answer(self):
+        self.answers["meta_data.json"] = (200, b"{}")
+        self.headers = [("Content-Length", "9")]
+        told = []
+        self.assertIsNone(service.read(0.0, told.append, self.url))
+        self.assertIn("in the middle", told[0])
+        self.headers = []
+        told.clear()
+        pieces = [b" "] * 9
+        answer = mock.Mock(length=None, read1=lambda most: pieces.pop())
+        with (
+            mock.patch.object(service, "ANSWER_SECONDS", -1.0),
+            self.assertRaises(service.Unanswered),
+        ):
+            service.whole(answer)
 
     def test_it_talks_nonsense(self):
         self.answers["meta_data.json"] = (200, b"<html>")

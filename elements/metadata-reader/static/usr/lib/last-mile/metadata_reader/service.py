@@ -68,7 +68,7 @@ def fetched(url: str) -> bytes | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=ANSWER_SECONDS) as answer:
-            found: bytes = answer.read(data.LONGEST + 1)
+            found = whole(answer)
     except urllib.error.HTTPError as exc:
         if exc.code in LATER:
             raise Unanswered(f"answers {exc.code}") from None
@@ -78,4 +78,26 @@ def fetched(url: str) -> bytes | None:
         raise Unanswered(data.shown(reason)) from None
     if len(found) > data.LONGEST:
         raise data.Unreadable(f"{url} is longer than anybody's")
+    return found
+
+
+def whole(answer: http.client.HTTPResponse) -> bytes:
+    """All of an answer, or what is too long of it.
+
+    :raises Unanswered: it does not come to its end.
+    """
+    # The socket's own deadline begins anew with each byte.
+    end = time.monotonic() + ANSWER_SECONDS
+    found = b""
+    while len(found) <= data.LONGEST:
+        piece = answer.read1(1 << 16)
+        if not piece:
+            break
+        found += piece
+        if time.monotonic() > end:
+            raise Unanswered("is too slow")
+    else:
+        return found
+    if answer.length:
+        raise Unanswered("ends in the middle")
     return found
