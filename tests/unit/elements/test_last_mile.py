@@ -116,6 +116,7 @@ class Asked(unittest.TestCase):
             b"#cloud-config\nlast_mile: [\n",
             b"#cloud-config\nlast_mile: 7\n",
             b"\x1f\x8bno gzip",
+            gzip.compress(b"{}")[:10] + b"\xff" * 20,
         ):
             wanted = self.gathered(
                 metadata(text, vendor_data=vendor), whole=False
@@ -215,6 +216,7 @@ class Files(Place):
             self.file(path="credentials/x"),
             self.file(path=["x"]),
             self.file("link/x"),
+            self.file("x" * 300),
             self.file("directory"),
             self.file(mode="4755"),
             self.file(mode="0666"),
@@ -334,6 +336,19 @@ class Boot(Place):
         self.assertEqual(["a", "file"], self.names())
         self.assertEqual(1, len(self.say.errors))
 
+    def test_what_cannot_be_removed_is_not_forgotten(self):
+        self.boot(files=[self.file("a"), self.file("b")], mine={"server": 1})
+        (self.allowed / "a").unlink()
+        (self.allowed / "a").mkdir()
+        self.boot(mine={"server": 1})
+        self.assertEqual(["a"], self.names())
+        self.assertEqual(1, len(self.say.errors))
+        self.assertTrue(self.ready())
+        (self.allowed / "a").rmdir()
+        (self.allowed / "a").write_text("x")
+        self.boot()
+        self.assertEqual([], self.names())
+
     def test_a_client_starts_with_a_server_only(self):
         self.boot(mine={"server": "x"})
         self.client.configure.assert_called_once()
@@ -447,6 +462,17 @@ class Puppet(Client):
         self.assertFalse((self.place / "ssl/crl.pem").exists())
         self.assertFalse((self.place / "ssl/certs/me.pem").exists())
         self.assertTrue(key.exists())
+
+    def test_an_authority_that_was_forgotten_between_is_the_first_one(self):
+        section = {"server": "p", "ca_certificate": self.one}
+        puppet.configure(section, self.machine)
+        signed = self.place / "ssl/certs/me.pem"
+        signed.write_text("x")
+        puppet.forget(self.machine)
+        puppet.configure(
+            {**section, "ca_certificate": self.other}, self.machine
+        )
+        self.assertFalse(signed.exists())
 
     def test_without_a_key_it_has_to_be_asked_for(self):
         self.refused(puppet, {"server": "p"}, "ca_certificate")
@@ -620,6 +646,18 @@ class AnsiblePull(Client):
             url="git@git.example.org:x", trust_on_first_use=True
         )
         self.assertIn("accept-new", environment["GIT_SSH_COMMAND"])
+
+    def test_no_message_has_a_key_or_a_password_in_it(self):
+        for changes in (
+            {"deploy_key": "-----BEGIN EC PRIVATE KEY-----\nSECRET\n"},
+            {"url": "https://me:SECRET@git.example.org/ x"},
+        ):
+            with self.assertRaises(client.Refused) as caught:
+                ansible_pull.configure(
+                    {"url": "https://git.example.org/x", **changes},
+                    self.machine,
+                )
+            self.assertNotIn("SECRET", str(caught.exception))
 
     def test_what_is_refused(self):
         good = {"url": "git@git.example.org:x", "known_hosts": self.HOSTS}

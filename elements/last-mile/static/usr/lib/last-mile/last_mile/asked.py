@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 from typing import Any
+import zlib
 
 from metadata_reader.data import LONGEST, Metadata, parsed, shown
 
@@ -111,7 +112,7 @@ def _plain(content: bytes) -> bytes:
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
                 content = file.read(LONGEST + 1)
-        except (OSError, EOFError) as exc:
+        except (OSError, EOFError, zlib.error) as exc:
             raise Broken(f"user data: {shown(exc)}") from None
         if len(content) > LONGEST:
             raise Broken("user data is longer than anybody's")

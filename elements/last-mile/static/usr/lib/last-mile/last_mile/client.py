@@ -91,13 +91,15 @@ def word(
 ) -> str | None:
     """A plain word of a section, which may stand in any file.
 
+    No message has it: it may be a secret, or have one in it.
+
     :raises Refused: it is none.
     """
     value = section.get(key)
     if value is None:
         return default
     if not isinstance(value, str) or not rule.fullmatch(value):
-        raise Refused(f"{key} is {shown(repr(value), 80)}")
+        raise Refused(f"{key} is not of the form that it has to have")
     return value
 
 

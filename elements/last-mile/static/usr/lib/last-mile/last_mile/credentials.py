@@ -59,9 +59,9 @@ def wanted(
     for each in described:
         try:
             file = _checked(each, allowed)
-        except (ValueError, KeyError) as exc:
+        except (ValueError, KeyError, OSError) as exc:
             path = each.get("path") if isinstance(each, dict) else each
-            reason = exc.args[0] if exc.args else exc
+            reason = getattr(exc, "strerror", None) or exc.args[0]
             warn(f"file {shown(repr(path), 80)}: {shown(reason)}: left out")
             continue
         found[file.path] = file

@@ -107,8 +107,13 @@ def take_files(described: object, whole: bool, say: Log) -> None:
     if not whole or len(say.errors) > before:
         return
     for path in sorted(given - paths):
-        if files.remove(Path(path)):
-            say.note(f"removed {path}, which the metadata names no longer")
+        try:
+            if files.remove(Path(path)):
+                say.note(f"removed {path}, which the metadata names no longer")
+        except OSError as exc:
+            # It is remembered, and the next boot tries again.
+            say.error(f"{path}: {data.shown(exc.strerror)}")
+            paths.add(path)
     _remember(paths)
 
 

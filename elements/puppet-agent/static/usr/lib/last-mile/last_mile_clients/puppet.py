@@ -71,7 +71,9 @@ def _believe(authority: str, machine: Machine) -> None:
     key stays, and a new certificate is asked for.
     """
     path = _authority()
-    if path.exists() and path.read_text() != authority:
+    before = path.read_text() if path.exists() else ""
+    if before != authority:
+        # It may have been forgotten in a boot between the two.
         machine.say.note("puppet: there is another authority")
         others = [each for each in path.parent.glob("*.pem") if each != path]
         machine.remove(_ssl() / "crl.pem", *others)
