@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 from typing import Any, ClassVar
-import uuid
 
 import testtools
 from testtools import content
 
 from tests import authority, configuration_server, qemu, signer
+from tests.integration import light_drive
 from tests.qemu import configdrive
 
 # Where one is there already, it is not built: the variable that names it.
@@ -34,10 +34,6 @@ ELEMENTS = {
     "metadata-init": ("debian", "metadata-init", *CLIENTS, "vm"),
 }
 
-ADDRESS, OTHER_ADDRESS = "10.0.2.77", "10.0.2.78"
-# A card that we come in by, two of a bond, two of another, one with DHCP.
-MACS = [f"52:54:00:00:01:0{number}" for number in range(1, 7)]
-
 FAILED = "systemctl list-units --failed --no-legend"
 
 PLAYBOOK = """\
@@ -48,121 +44,6 @@ PLAYBOOK = """\
         content: "by a playbook\\n"
         dest: /etc/ansible-was-here
 """
-
-
-def meta_data(key: str) -> dict[str, Any]:
-    return {
-        "uuid": str(uuid.uuid4()),
-        "name": "node-7",
-        "hostname": "node-7.example.org",
-        "public_keys": {"mine": key},
-    }
-
-
-def network_data() -> dict[str, Any]:
-    cards = [
-        {"id": f"card{number}", "type": "phy", "ethernet_mac_address": mac}
-        for number, mac in enumerate(MACS)
-    ]
-    cards[0]["mtu"] = cards[5]["mtu"] = 1400
-    links = [
-        *cards,
-        {
-            "id": "b-ab",
-            "type": "bond",
-            "ethernet_mac_address": MACS[1],
-            "bond_links": ["card1", "card2"],
-            "bond_mode": "active-backup",
-            "bond_miimon": 100,
-            "mtu": 1480,
-        },
-        {
-            "id": "b-lacp",
-            "type": "bond",
-            "ethernet_mac_address": MACS[3],
-            "bond_links": ["card3", "card4"],
-            "bond_mode": "802.3ad",
-            "bond_miimon": 200,
-            "bond_xmit_hash_policy": "layer3+4",
-        },
-        {
-            "id": "v100",
-            "type": "vlan",
-            "vlan_link": "b-ab",
-            "vlan_id": 100,
-            "vlan_mac_address": MACS[1],
-            "mtu": 1450,
-        },
-        {
-            "id": "v7",
-            "type": "vlan",
-            "vlan_link": "card0",
-            "vlan_id": 7,
-            "vlan_mac_address": MACS[0],
-        },
-    ]
-    default = {
-        "network": "0.0.0.0",
-        "netmask": "0.0.0.0",
-        "gateway": qemu.GATEWAY,
-    }
-    networks = [
-        ipv4(
-            "card0",
-            ADDRESS,
-            routes=[default, route("198.51.100.0", "10.0.2.9")],
-        ),
-        {
-            "id": "six",
-            "type": "ipv6",
-            "link": "card0",
-            "ip_address": "2001:db8:7::7",
-            "netmask": "ffff:ffff:ffff:ffff::",
-            "routes": [
-                {
-                    "network": "2001:db8:8::",
-                    "netmask": "ffff:ffff:ffff::",
-                    "gateway": "2001:db8:7::1",
-                }
-            ],
-        },
-        ipv4(
-            "b-ab",
-            "192.0.2.7",
-            routes=[route("203.0.113.0", "192.0.2.1")],
-        ),
-        ipv4("v100", "10.100.0.7"),
-        ipv4("b-lacp", "10.200.0.7"),
-        ipv4("v7", "10.7.0.7"),
-        {"id": "asked", "type": "ipv4_dhcp", "link": "card5"},
-    ]
-    return {
-        "links": links,
-        "networks": networks,
-        "services": [
-            {"type": "dns", "address": address}
-            for address in (qemu.NAMESERVER, "192.0.2.53")
-        ],
-    }
-
-
-def ipv4(link: str, address: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": f"of-{link}",
-        "type": "ipv4",
-        "link": link,
-        "ip_address": address,
-        "netmask": "255.255.255.0",
-        **more,
-    }
-
-
-def route(network: str, gateway: str) -> dict[str, str]:
-    return {
-        "network": network,
-        "netmask": "255.255.255.0",
-        "gateway": gateway,
-    }
 
 
 class TestSame(testtools.TestCase):
@@ -215,8 +96,8 @@ class TestSame(testtools.TestCase):
         """Start both side by side, and ask them."""
         drive = configdrive.pack(
             folder / "drive.iso",
-            meta_data(cls.key),
-            network_data=network_data(),
+            light_drive.meta_data(cls.key),
+            network_data=light_drive.network_data(),
             vendor_data={"last_mile": asked},
         )
         with contextlib.ExitStack() as stack:
@@ -226,8 +107,8 @@ class TestSame(testtools.TestCase):
                         image(agent, folder),
                         drive=drive,
                         key=folder / "key",
-                        address=ADDRESS,
-                        mac=MACS[0],
+                        address=light_drive.ADDRESS,
+                        mac=light_drive.MACS[0],
                         disk=folder / f"{agent}-disk.qcow2",
                         extra=cards(),
                     )
@@ -247,12 +128,14 @@ class TestSame(testtools.TestCase):
     @classmethod
     def start_again(cls, folder: pathlib.Path, asked: dict[str, Any]) -> None:
         """Start the second one's disk with another drive, and ask it."""
-        data = network_data()
+        data = light_drive.network_data()
         data["links"] = data["links"][:1]
-        data["networks"] = [ipv4("card0", OTHER_ADDRESS)]
+        data["networks"] = [
+            light_drive.ipv4("card0", light_drive.OTHER_ADDRESS)
+        ]
         drive = configdrive.pack(
             folder / "other-drive.iso",
-            {**meta_data(cls.other_key), "hostname": "node-8"},
+            {**light_drive.meta_data(cls.other_key), "hostname": "node-8"},
             network_data=data,
             vendor_data={"last_mile": asked},
         )
@@ -260,8 +143,8 @@ class TestSame(testtools.TestCase):
             image("metadata-init", folder),
             drive=drive,
             key=folder / "other-key",
-            address=OTHER_ADDRESS,
-            mac=MACS[0],
+            address=light_drive.OTHER_ADDRESS,
+            mac=light_drive.MACS[0],
             disk=folder / "metadata-init-disk.qcow2",
             extra=cards(),
         ) as guest:
@@ -350,7 +233,7 @@ class TestSame(testtools.TestCase):
             for address in facts["addresses"]
             if address.startswith("10.")
         ]
-        self.assertEqual([f"{OTHER_ADDRESS}/24"], addresses)
+        self.assertEqual([f"{light_drive.OTHER_ADDRESS}/24"], addresses)
         # What somebody else put there stays.
         self.assertEqual("mine\n", self.after["credentials"])
         self.assertEqual("", self.after["failed units"])
@@ -516,7 +399,7 @@ def asked(guest: qemu.Guest, words: str) -> list[dict[str, Any]]:
 def cards() -> tuple[str, ...]:
     """QEMU's words for the cards beside the one that we come in by."""
     words = []
-    for number, mac in enumerate(MACS[1:], start=1):
+    for number, mac in enumerate(light_drive.MACS[1:], start=1):
         # What a router would say at any time is not what is compared here.
         network = "net=10.0.5.0/24" if number == 5 else "restrict=on"
         words += [

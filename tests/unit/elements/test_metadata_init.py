@@ -1,14 +1,10 @@
 """What the metadata says becomes a user, a name and files; and no more."""
 
 import contextlib
-import http.server
 import io
 import json
 import os
-import pathlib
 import pwd
-import tempfile
-import threading
 import unittest
 from unittest import mock
 
@@ -26,177 +22,7 @@ OTHER = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAI two"
 THIRD = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCexample third"
 
 
-class Place(unittest.TestCase):
-    def setUp(self):
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.place = pathlib.Path(holder.name)
-
-    def drive(self, version="latest", **documents):
-        """The directory of a drive with these documents on it."""
-        folder = self.place / "drive/openstack" / version
-        folder.mkdir(parents=True, exist_ok=True)
-        for key, value in documents.items():
-            text = value if isinstance(value, bytes) else json.dumps(value)
-            if key != "user_data":
-                key += ".json"
-            (folder / key).write_bytes(
-                text if isinstance(text, bytes) else text.encode()
-            )
-        return self.place / "drive"
-
-
-class Drive(Place):
-    def test_all_of_it(self):
-        found = drive.below(
-            self.drive(
-                meta_data={"uuid": "x"},
-                network_data={"links": []},
-                vendor_data={"a": 1},
-                vendor_data2={"b": {}},
-                user_data=b"#!/bin/sh\n",
-            )
-        )
-        self.assertEqual("config-drive", found.source)
-        self.assertEqual({"uuid": "x"}, found.document("meta_data.json"))
-        self.assertEqual({"b": {}}, found.document("vendor_data2.json"))
-        self.assertEqual(b"#!/bin/sh\n", found.user_data)
-        self.assertEqual(
-            found, data.Metadata.from_json(found.to_json()), "both ways"
-        )
-
-    def test_the_last_version_where_there_is_no_latest(self):
-        self.drive("2012-08-10", meta_data={"uuid": "old"})
-        place = self.drive("2018-08-27", meta_data={"uuid": "new"})
-        found = drive.below(place)
-        self.assertEqual({"uuid": "new"}, found.document("meta_data.json"))
-
-    def test_what_is_broken_is_told_and_the_rest_read(self):
-        for text in (b"{", b"[1]", b"\xff\xfe", b"[" * 100000):
-            with self.subTest(text[:9]):
-                found = drive.below(
-                    self.drive(meta_data={"uuid": "x"}, network_data=text)
-                )
-                self.assertIn("network_data.json", found.broken)
-                self.assertTrue(
-                    found.broken["network_data.json"].isprintable()
-                )
-
-    def test_a_drive_of_no_use(self):
-        for documents in ({}, {"meta_data": b"{"}, {"meta_data": []}):
-            with self.subTest(documents), self.assertRaises(data.Unreadable):
-                drive.below(self.drive(**documents))
-        with self.assertRaises(data.Unreadable):
-            drive.below(self.place)
-
-    def test_a_symlink_is_no_file_of_the_drive(self):
-        secret = self.place / "secret"
-        secret.write_text('{"root": "hash"}')
-        place = self.drive(meta_data={"uuid": "x"})
-        folder = place / "openstack/latest"
-        (folder / "user_data").symlink_to(secret)
-        (folder / "vendor_data.json").symlink_to(secret)
-        found = drive.below(place)
-        self.assertEqual(b"", found.user_data)
-        self.assertEqual({}, found.document("vendor_data.json"))
-
-    def test_a_symlink_is_no_directory_of_the_drive(self):
-        place = self.drive("elsewhere", meta_data={"uuid": "x"})
-        (place / "openstack/latest").symlink_to("elsewhere")
-        with self.assertRaises(data.Unreadable):
-            drive.below(place)
-
-    def test_a_file_without_an_end(self):
-        place = self.drive(meta_data={"uuid": "x"})
-        with mock.patch.object(data, "LONGEST", 8):
-            (place / "openstack/latest/user_data").write_bytes(b"x" * 9)
-            with self.assertRaises(data.Unreadable):
-                drive.below(place)
-
-
-class Service(Place):
-    def setUp(self):
-        super().setUp()
-        self.answers = {}
-        self.headers = []
-        case = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                code, content = case.answers.get(
-                    self.path.rpartition("/")[2], (404, b"")
-                )
-                if callable(content):
-                    code, content = content()
-                self.send_response(code)
-                for each in case.headers:
-                    self.send_header(*each)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *words):
-                pass
-
-        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.01}
-        )
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        self.url = f"http://127.0.0.1:{server.server_port}/openstack/latest/"
-        pause = mock.patch.object(service, "PAUSE_SECONDS", 0.0)
-        pause.start()
-        self.addCleanup(pause.stop)
-
-    def test_what_it_has(self):
-        self.answers["meta_data.json"] = (200, b'{"uuid": "x"}')
-        self.answers["user_data"] = (200, b"hello")
-        # No proxy leads to an address of the link.
-        with mock.patch.dict(os.environ, {"http_proxy": "http://127.0.0.1:9"}):
-            found = service.read(30.0, url=self.url)
-        self.assertEqual("metadata-service", found.source)
-        self.assertEqual(b"hello", found.user_data)
-        self.assertNotIn("vendor_data.json", found.documents)
-
-    def test_one_that_is_busy_is_asked_again(self):
-        codes = [503, 404, 500]
-
-        def answer():
-            return (codes.pop(0), b"") if codes else (200, b"{}")
-
-        self.answers["meta_data.json"] = (0, answer)
-        told = []
-        self.assertIsNotNone(service.read(30.0, told.append, self.url))
-        self.assertEqual(3, len(told))
-
-    def test_nobody_answers(self):
-        self.assertIsNone(service.read(0.0, url="http://127.0.0.1:9/"))
-
-    def test_what_ends_in_the_middle_or_never_is_no_answer(self):
-        self.answers["meta_data.json"] = (200, b"{}")
-        self.headers = [("Content-Length", "9")]
-        told = []
-        self.assertIsNone(service.read(0.0, told.append, self.url))
-        self.assertIn("in the middle", told[0])
-        self.headers = []
-        told.clear()
-        pieces = [b" "] * 9
-        answer = mock.Mock(length=None, read1=lambda most: pieces.pop())
-        with (
-            mock.patch.object(service, "ANSWER_SECONDS", -1.0),
-            self.assertRaises(service.Unanswered),
-        ):
-            service.whole(answer)
-
-    def test_it_talks_nonsense(self):
-        self.answers["meta_data.json"] = (200, b"<html>")
-        with self.assertRaises(data.Unreadable):
-            service.read(30.0, url=self.url)
-
-
-class Keys(Place):
+class Keys(programs.Place):
     def setUp(self):
         super().setUp()
         self.home = self.place / "home"
@@ -307,26 +133,7 @@ class Name(unittest.TestCase):
         )
 
 
-class Files(Place):
-    def test_written_once_and_whole(self):
-        path = self.place / "x"
-        owner = (os.getuid(), os.getgid())
-        self.assertTrue(files.write(path, "a", mode=0o600, owner=owner))
-        self.assertFalse(files.write(path, "a", mode=0o600, owner=owner))
-        self.assertTrue(files.write(path, "a", mode=0o640, owner=owner))
-        self.assertEqual(0o640, path.stat().st_mode & 0o777)
-        self.assertEqual([path], list(self.place.iterdir()))
-
-    def test_a_symlink_is_replaced_and_not_followed(self):
-        path, target = self.place / "x", self.place / "target"
-        target.write_text("a")
-        path.symlink_to(target)
-        owner = (os.getuid(), os.getgid())
-        self.assertTrue(files.write(path, "a", mode=0o600, owner=owner))
-        self.assertFalse(path.is_symlink())
-
-
-class Machine(Place):
+class Machine(programs.Place):
     """A boot, with the machine's own files in a directory."""
 
     def setUp(self):
@@ -354,20 +161,8 @@ class Machine(Place):
             (drive, "read", self.read_drive),
             (service, "read", lambda seconds, tell: self.answer),
         ):
-            patch = mock.patch.object(where, attribute, value)
-            patch.start()
-            self.addCleanup(patch.stop)
-        # Files of the test's own user, whoever runs it.
-        write = files.write
-        own = mock.patch.object(
-            files,
-            "write",
-            lambda *args, owner=None, **more: write(
-                *args, owner=(os.getuid(), os.getgid()), **more
-            ),
-        )
-        own.start()
-        self.addCleanup(own.stop)
+            self.patch(where, attribute, value)
+        self.own_files(files)
 
     def read_drive(self):
         if isinstance(self.found, Exception):

@@ -1,97 +1,22 @@
 """network_data.json becomes interfaces, units and connections."""
 
-import configparser
-import pathlib
-import tempfile
 import unittest
 
 from tests.unit.elements import programs
+from tests.unit.elements.described import (
+    BOND,
+    KNOWN,
+    ONE,
+    PORTS,
+    TWO,
+    VLAN,
+    Case,
+    phy,
+    static,
+)
 
 with programs.importable("metadata-reader", "metadata-init"):
-    from metadata_init import interfaces, keyfile, network, networkd
-
-ONE, TWO, THREE = (f"52:54:00:00:00:0{number}" for number in (1, 2, 3))
-KNOWN = {ONE: "ens3", TWO: "ens4", THREE: "ens5"}
-
-
-def phy(identity, mac, **more):
-    return {
-        "id": identity,
-        "type": "phy",
-        "ethernet_mac_address": mac,
-        **more,
-    }
-
-
-def static(link, address="192.0.2.7", **more):
-    return {
-        "id": f"net-{link}",
-        "type": "ipv4",
-        "link": link,
-        "ip_address": address,
-        "netmask": "255.255.255.0",
-        **more,
-    }
-
-
-BOND = {
-    "id": "0a1b",
-    "type": "bond",
-    "ethernet_mac_address": TWO,
-    "bond_links": ["p2", "p3"],
-    "bond_mode": "802.3ad",
-    "bond_miimon": 100,
-    "bond_xmit_hash_policy": "layer3+4",
-    "mtu": 9000,
-}
-VLAN = {
-    "id": "v100",
-    "type": "vlan",
-    "vlan_link": "0a1b",
-    "vlan_id": 100,
-    "vlan_mac_address": TWO,
-    "mtu": 1450,
-}
-PORTS = [phy("p2", TWO), phy("p3", THREE)]
-
-
-class Case(unittest.TestCase):
-    maxDiff = None
-
-    def parse(self, links=(), networks=(), services=(), warn=None):
-        """The links by their names; what is told, fails."""
-        data = {
-            "links": list(links),
-            "networks": list(networks),
-            "services": list(services),
-        }
-        found = network.parse(data, KNOWN, warn or self.fail)
-        self.links = found
-        return {link.name: link for link in found}
-
-    def told(self, **data):
-        """What is told of this data, and the names of what came of it."""
-        told = []
-        found = self.parse(**data, warn=told.append)
-        return told, list(found)
-
-    def unit(self, name):
-        """A unit's sections, each a list of its lines."""
-        text = networkd.rendered(self.links)[f"10-metadata-{name}"]
-        sections = {}
-        for line in text.splitlines():
-            if line.startswith("["):
-                lines = sections.setdefault(line.strip("[]"), [])
-            elif line and not line.startswith("#"):
-                lines.append(line)
-        return sections
-
-    def connection(self, name):
-        """A connection as NetworkManager would read it."""
-        text = keyfile.rendered(self.links)[f"metadata-{name}.nmconnection"]
-        parser = configparser.RawConfigParser(delimiters="=")
-        parser.read_string(text)
-        return {name: dict(parser[name]) for name in parser.sections()}
+    from metadata_init import network
 
 
 class Static(Case):
@@ -440,148 +365,6 @@ class Vlans(Case):
                 )
                 self.assertEqual(1, len(told), told)
                 self.assertEqual(["ens4", "ens5", "bond0"], names)
-
-
-class Strange(Case):
-    """Whoever wrote it: nothing of it gets further than it should."""
-
-    def test_no_outline(self):
-        for data in (
-            {"links": {}},
-            {"links": ["x"]},
-            {"networks": "x"},
-            {"services": [[]]},
-            {"links": [{}] * 1000},
-        ):
-            with (
-                self.subTest(data),
-                self.assertRaises(network.Malformed),
-            ):
-                network.parse(data, KNOWN, self.fail)
-
-    def test_nothing_is_no_fault(self):
-        self.assertEqual([], network.parse({}, KNOWN, self.fail))
-        self.assertEqual([], network.parse({"links": None}, KNOWN, self.fail))
-
-    def test_one_bad_thing_is_left_out_and_the_others_stay(self):
-        for bad in (
-            {},
-            {"ip_address": None},
-            {"ip_address": "192.0.2.8\nGateway=192.0.2.66"},
-            {"ip_address": "192.0.2.8/33"},
-            {"ip_address": "fe80::8%x\n[Match]\nName=*"},
-            {"ip_address": "fe80::8%x\n[Match]\ny/64"},
-            {"ip_address": ["192.0.2.8"]},
-            {"ip_address": "192.0.2.8", "netmask": "255.0.255.0"},
-            {"ip_address": "2001:db8::1", "netmask": "ffff::ffff"},
-            {"type": "carrier-pigeon"},
-            {"type": ["ipv4"]},
-        ):
-            with self.subTest(bad):
-                told, _ = self.told(
-                    links=[phy("p1", ONE)],
-                    networks=[
-                        {"id": "b\n\x1b[2J", "type": "ipv4", "link": "p1"}
-                        | bad,
-                        static("p1"),
-                    ],
-                )
-                self.assertEqual(1, len(told), told)
-                self.assertTrue(told[0].isprintable())
-                [link] = self.links
-                self.assertEqual(
-                    ["192.0.2.7/24"], list(map(str, link.addresses))
-                )
-
-    def test_a_bad_route_or_server_is_left_out(self):
-        told, _ = self.told(
-            links=[phy("p1", ONE)],
-            networks=[
-                static(
-                    "p1",
-                    routes=[
-                        "x",
-                        {"network": "198.51.100.0/24", "gateway": "2001::1"},
-                        {"network": "x", "netmask": "y", "gateway": "z"},
-                        {"network": "::/0", "gateway": "fe80::1%x\n[Match]"},
-                        {"network": "fe80::%x\n[Match]/64"},
-                        {"network": "203.0.113.0/24", "gateway": "192.0.2.1"},
-                    ],
-                    services=[
-                        {"type": "dns", "address": "192.0.2.53\nDNS=9.9.9.9"},
-                        {"type": "dns", "address": "fe80::53%x\nDNS=9.9.9.9"},
-                        {"type": "ntp", "address": "192.0.2.54"},
-                        {"type": "dns", "address": "192.0.2.55"},
-                    ],
-                )
-            ],
-        )
-        self.assertEqual(7, len(told), told)
-        unit = self.unit("ens3.network")
-        self.assertEqual(
-            ["Destination=203.0.113.0/24", "Gateway=192.0.2.1"],
-            unit["Route"],
-        )
-        self.assertIn("DNS=192.0.2.55", unit["Network"])
-        self.assertNotIn("9.9.9.9", str(unit))
-
-    def test_bad_links(self):
-        for link in (
-            {},
-            {"id": "x"},
-            phy("x", "52:54:00:00:00:0g"),
-            phy("x", 7),
-            phy("", TWO),
-            phy("p1", TWO),
-            phy("other", ONE),
-            phy("x", TWO, mtu=1),
-            phy("x", TWO, mtu="1500\n[Match]"),
-            phy("x", TWO, mtu=1e3),
-            phy("x", TWO, mtu=True),
-        ):
-            with self.subTest(link):
-                told, names = self.told(links=[phy("p1", ONE), link])
-                self.assertEqual(1, len(told), told)
-                self.assertEqual(["ens3"], names)
-
-    def test_a_gateway_outside_is_told_to_be_on_the_link(self):
-        self.parse([phy("p1", ONE)], [static("p1", gateway="198.51.100.1")])
-        self.assertIn("GatewayOnLink=yes", self.unit("ens3.network")["Route"])
-
-
-class Interfaces(unittest.TestCase):
-    def setUp(self):
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.place = pathlib.Path(holder.name)
-
-    def interface(self, name, address, kind="", **files):
-        folder = self.place / name
-        folder.mkdir()
-        (folder / "address").write_text(f"{address}\n")
-        (folder / "uevent").write_text(
-            f"DEVTYPE={kind}\nINTERFACE={name}\n" if kind else ""
-        )
-        for path, text in files.items():
-            path = folder / path.replace("__", "/")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-
-    def test_real_ones_by_what_they_had_before_a_bond(self):
-        self.interface("lo", "00:00:00:00:00:00")
-        self.interface("ens3", ONE.upper())
-        self.interface("ens4", TWO, bonding_slave__perm_hwaddr=TWO)
-        self.interface("ens5", TWO, bonding_slave__perm_hwaddr=THREE)
-        self.interface("bond0", TWO, "bond", bonding__mode="802.3ad 4")
-        self.interface("bond0.100", TWO, "vlan")
-        # Not a directory at all.
-        (self.place / "bonding_masters").write_text("bond0\n")
-        self.assertEqual(KNOWN, interfaces.by_mac(self.place))
-
-    def test_infiniband_by_six_of_its_bytes(self):
-        gid = "80:00:02:08:fe:80:00:00:00:00:00:00:52:54:00:ff:fe:00:00:01"
-        self.interface("ib0", gid)
-        self.assertEqual({ONE: "ib0"}, interfaces.by_mac(self.place))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def _believe(authority: str, machine: Machine) -> None:
     before = path.read_text() if path.exists() else ""
     if before != authority:
         # It may have been forgotten in a boot between the two.
-        machine.say.note("puppet: there is another authority")
+        machine.say.note("puppet: the authority is a new one")
         others = [each for each in path.parent.glob("*.pem") if each != path]
         machine.remove(_ssl() / "crl.pem", *others)
     machine.write(path, authority, user=USER)
