@@ -118,12 +118,11 @@ class Suites:
             manifest = self.build(
                 "debian", "vm", formats=["qcow2"], boot_test=True
             )
-            image = manifest["image"]
             self.assertEqual(
                 ["bios", "secure-boot"],
-                sorted(test["firmware"] for test in image["boot_tests"]),
+                sorted(test["firmware"] for test in manifest["boot_tests"]),
             )
-            self.assertEqual("debian", image["os_admin_user"])
+            self.assertEqual("debian", manifest["image"]["os_admin_user"])
             with self.machine(self.place / "image.qcow2") as guest:
                 self.assertIn(
                     self.identity,
