@@ -109,6 +109,30 @@ class BootLoader(unittest.TestCase):
         )
         self.assertIn("blscfg", menu)
 
+    def test_entries_that_are_not_read_are_left_alone(self):
+        # As elements of cloud images have it: theirs name another disk.
+        tree = self.path / "built"
+        images.bootable_tree(tree)
+        (tree / "etc/default").mkdir(exist_ok=True)
+        (tree / "etc/default/grub").write_text("GRUB_ENABLE_BLSCFG=false\n")
+        menu = tree / "etc/grub.d/10_linux"
+        menu.write_text(
+            "#!/bin/sh\n. /etc/default/grub\n"
+            'test "$GRUB_ENABLE_BLSCFG" = true && echo blscfg'
+            " || echo linux /boot/vmlinuz-6.1\n"
+        )
+        with disk.laid_out(
+            images.layout("mbr"),
+            tree=tree,
+            directory=self.path,
+            mount_point=self.path / "mnt",
+            size=None,
+        ) as target:
+            images.boot_loader_installed(target, "mbr")
+            menu = (target.root / "boot/grub/grub.cfg").read_text()
+        self.assertIn("linux /boot/vmlinuz-6.1", menu)
+        self.assertNotIn("blscfg", menu)
+
     def test_a_gpt_boots(self):
         self.boots("gpt")
 
