@@ -251,6 +251,14 @@ class TestKeys(RefreshCase):
             .splitlines(),
         )
 
+    def test_a_comment_in_any_encoding_keeps_no_key(self) -> None:
+        self.boot(OLD, per_instance=True)
+        path = self.root / "home/debian/.ssh/authorized_keys"
+        with path.open("ab") as file:
+            file.write(b"# sch\xf6n\n")
+        self.boot()
+        self.assertEqual(b"# sch\xf6n\n", path.read_bytes())
+
     def test_a_first_key_comes_later(self) -> None:
         self.boot(per_instance=True)
         self.boot(NEW)

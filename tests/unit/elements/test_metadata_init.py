@@ -61,6 +61,21 @@ class Keys(programs.Place):
         self.give()
         self.assertEqual(["# mine", THIRD], self.lines())
 
+    def test_a_comment_in_any_encoding_keeps_no_key(self):
+        self.give(KEY)
+        with self.path.open("ab") as file:
+            file.write(b"# sch\xf6n\n")
+        self.give(OTHER)
+        self.assertEqual(
+            b"# sch\xf6n\n" + f"{OTHER}\n".encode(), self.path.read_bytes()
+        )
+
+    def test_what_is_no_plain_file_is_nobodys_keys(self):
+        self.path.parent.mkdir(mode=0o700)
+        self.path.symlink_to("/dev/null")
+        with self.assertRaises(OSError):
+            self.give(KEY)
+
     def test_what_the_metadata_names(self):
         for named, keys in (
             (None, []),

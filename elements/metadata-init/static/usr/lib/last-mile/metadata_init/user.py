@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import pwd
 import re
+import stat
 import subprocess
 from typing import Any
 
@@ -115,9 +116,11 @@ def authorize(
         if lines == there:
             return ours
         folder.mkdir(mode=0o700, exist_ok=True)
+        text = "".join(f"{line}\n" for line in lines)
         files.write(
             path,
-            "".join(f"{line}\n" for line in lines),
+            # As they were read: a person's comment may be in any encoding.
+            text.encode(errors="surrogateescape"),
             mode=0o600,
             owner=(user.pw_uid, user.pw_gid),
         )
@@ -126,10 +129,14 @@ def authorize(
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(errors="surrogateescape")
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return []
-    return text.splitlines()
+    with os.fdopen(handle, errors="surrogateescape") as file:
+        # No boot waits for the other end of a pipe.
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is no plain file")
+        return file.read().splitlines()
 
 
 @contextlib.contextmanager
