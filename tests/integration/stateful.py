@@ -35,8 +35,9 @@ def tree() -> Path:
     return _place() / build("tree", "tar", TREE, **KERNEL)
 
 
+@functools.cache
 def image(
-    version: str, elements: Sequence[str], *, form: str, **knobs: str
+    version: str, elements: tuple[str, ...], *, form: str, **knobs: str
 ) -> Path:
     """An image that says that it is of this version."""
     name = f"stateful-{version}"

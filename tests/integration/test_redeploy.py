@@ -3,7 +3,8 @@
 The disk is written as Ironic's agent writes a whole-disk image: both copies of
 the partition table are wiped, the image comes from the first byte on, and the
 config drive at the end. Three boots of one disk: the first deploy, a redeploy,
-and one after the state's filesystem was destroyed.
+and one more after the state's filesystem was destroyed. At a load of seven
+that took twenty minutes.
 """
 
 import contextlib
@@ -77,6 +78,7 @@ class RedeployTest(testtools.TestCase):
         with cls.booted() as guest:
             cls.second = cls.told(guest)
         cls.destroy()
+        cls.deploy("2")
         with cls.booted() as guest:
             cls.third = cls.told(guest)
 
