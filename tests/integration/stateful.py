@@ -4,6 +4,7 @@ One Debian tree is built once, and each image is made of it: DIB_TEST_STATEFUL
 may name an archive of a tree that is there already.
 """
 
+import atexit
 from collections.abc import Callable, Sequence
 import functools
 import json
@@ -12,7 +13,6 @@ from pathlib import Path
 import subprocess
 import sys
 import tempfile
-import unittest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # No build sees what is below the host's own temporary directories.
@@ -114,5 +114,6 @@ def kept(run: Callable[[str], str]) -> str:
 def _place() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     holder = tempfile.TemporaryDirectory(prefix="stateful-", dir=CACHE)
-    unittest.addModuleCleanup(holder.cleanup)
+    # More than one module of tests asks for what is in there.
+    atexit.register(holder.cleanup)
     return Path(holder.name)
