@@ -244,6 +244,11 @@ class TestAtTheEnd(DiskCase):
         made = self.find_or_make()
         self.clobber(0, MiB, made.device.name)
         self.deployed()
+        with self.assertRaises(Fault) as caught:
+            self.find_or_make()
+        self.assertEqual("damaged", caught.exception.code)
+        # The root does not grow over what may be repaired.
+        self.assertTrue(Path(f"/dev/{self.disk}p3").exists())
         self.assertEqual("damaged", self.fault().code)
 
     def test_its_superblock_is_gone_at_a_reboot(self) -> None:

@@ -13,17 +13,9 @@ import types
 import unittest
 from unittest import mock
 
-LIBRARY = (
-    pathlib.Path(__file__).parents[3]
-    / "elements/persistent-state/static/usr/local/lib"
-)
+from tests.unit.elements import persistent
 
-with contextlib.ExitStack() as _stack:
-    # Nothing may be written into an element.
-    _stack.callback(setattr, sys, "dont_write_bytecode", False)
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(LIBRARY))
-    _stack.callback(sys.path.remove, str(LIBRARY))
+with persistent.importable():
     from persistent_state import (
         locator,
         partition,
@@ -35,7 +27,7 @@ with contextlib.ExitStack() as _stack:
     from persistent_state.devices import Device
     from persistent_state.faults import Fault
 
-PROGRAM = LIBRARY.parent / "sbin/persistent-state"
+PROGRAM = persistent.LIBRARY.parent / "sbin/persistent-state"
 MOUNTPOINT = "/var/lib/persistent-state"
 MiB = 1 << 20
 

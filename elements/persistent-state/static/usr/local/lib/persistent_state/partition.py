@@ -4,10 +4,11 @@ Whatever might be somebody's data is left as it is: nothing is formatted but
 room in which nothing at all can be recognised.
 """
 
+import contextlib
 import dataclasses
 import re
 
-from persistent_state import devices, locator, table
+from persistent_state import devices, locator, superblock, table
 from persistent_state.devices import Device
 from persistent_state.faults import Fault, exit_code, run
 from persistent_state.locator import Locator
@@ -60,6 +61,11 @@ def find_or_make(wanted: Wanted, root_disk: Device | None = None) -> Found:
     target = None
     if wanted.place not in ("root-disk", "ephemeral"):
         target = devices.named_disk(wanted.place, seconds=DISK_SECONDS)
+    elif wanted.place == "root-disk":
+        # Whatever comes of it: what no entry stands around, root grows over.
+        # What fails here does so again where it matters.
+        with contextlib.suppress(Fault, OSError):
+            entered_anew(wanted, root_disk or devices.root_disk())
     several = labelled(wanted)
     if len(several) > 1:
         names = " and ".join(each.path for each, _ in several)
@@ -79,6 +85,21 @@ def find_or_make(wanted: Wanted, root_disk: Device | None = None) -> Found:
     if target:
         return on_disk(wanted, target)
     return at_the_end(wanted, root_disk or devices.root_disk())
+
+
+def entered_anew(wanted: Wanted, disk: Device) -> None:
+    """Have an entry in the table around what was the state at the end.
+
+    :raises Fault: the table cannot be read or written.
+    """
+    end = _end(disk)
+    note = locator.read(disk.path, end)
+    if note is None:
+        return
+    layout = table.read(disk)
+    size = end - note.start
+    if not table.overlapping(layout, note.start, size):
+        table.add(disk, layout, note.start, size, wanted.label)
 
 
 def labelled(wanted: Wanted) -> list[tuple[Device, dict[str, str]]]:
@@ -112,9 +133,13 @@ def checked(wanted: Wanted, device: Device, tags: dict[str, str]) -> Found:
                 f"fsck cannot repair {device.path} by itself (it exited "
                 f"{code}); repair it by hand with e2fsck and reboot",
             )
+        _noted(device)
     elif kind == "":
         note = locator.read(device.path, device.size)
-        if note is not None:
+        # Whoever else made a filesystem left no note. On a disk without a
+        # table it may be a former tenant's, which cleaning leaves in part.
+        lost = device.is_partition and superblock.copied(device.path)
+        if note is not None or lost:
             raise Fault(
                 "damaged",
                 f"the filesystem on {device.path} is gone, and there has "
@@ -157,17 +182,22 @@ def at_the_end(wanted: Wanted, disk: Device) -> Found:
 
     :raises Fault: something else is there.
     """
-    end = disk.size // MiB * MiB - RESERVED
-    if end <= 0:
-        raise Fault("no-room", f"{disk.path} is too small for any state")
+    end = _end(disk)
     note = locator.read(disk.path, end)
     place = note or Locator(end - in_bytes(wanted.size, disk), 0)
     start, size = place.start, end - place.start
-    if size < LEAST:
+    if size < LEAST or start < 0:
         raise Fault("no-room", f"a state of {size} bytes is too small")
     layout = table.read(disk)
     taken = table.overlapping(layout, start, size)
-    if [layout.entries[number] for number in taken] == [(start, size)]:
+    tags = devices.recognised(disk.path, start=start, size=size)
+    kind = devices.signature(tags)
+    known = bool(note) or (
+        kind in EXT and tags.get("LABEL") == wanted.label
+    )
+    if [layout.entries[number] for number in taken] == [(start, size)] and (
+        known or not kind
+    ):
         # An MBR has no names to find it by.
         device = devices.device(table.partition_name(disk, taken[0]))
         return checked(wanted, device, devices.recognised(device.path))
@@ -177,15 +207,6 @@ def at_the_end(wanted: Wanted, disk: Device) -> Found:
             "overwritten" if note else "no-room",
             f"partition {taken[0]} of {disk.path} reaches into the last "
             f"{(disk.size - start) // MiB} MiB {what}",
-        )
-    tags = devices.recognised(disk.path, start=start, size=size)
-    kind = devices.signature(tags)
-    known = kind in EXT and (note or tags.get("LABEL") == wanted.label)
-    if note and not known:
-        raise Fault(
-            "damaged",
-            f"{disk.path} has had a state at byte {start}, and there is "
-            f"{kind or 'no filesystem'} now; nothing was changed",
         )
     if kind and not known:
         raise Fault(
@@ -205,7 +226,7 @@ def formatted(wanted: Wanted, device: Device) -> Found:
 
     :raises Fault: there is not enough room, or it cannot be written.
     """
-    size = (device.size - TAIL) // MiB * MiB
+    size = _room(device)
     if size < LEAST:
         raise Fault("no-room", f"{device.path} is too small for any state")
     run(
@@ -214,6 +235,32 @@ def formatted(wanted: Wanted, device: Device) -> Found:
     )
     locator.write(device.path, device.size, Locator(device.start, size))
     return Found(device, "ext4", made=True)
+
+
+def _noted(device: Device) -> None:
+    """Have the note behind a filesystem that we made, if power was lost."""
+    found = superblock.read(device.path)
+    if found is None or found.size != _room(device):
+        return
+    if locator.read(device.path, device.size) is None:
+        note = Locator(device.start, found.size)
+        locator.write(device.path, device.size, note)
+
+
+def _room(device: Device) -> int:
+    """What our filesystem has of its partition, in bytes."""
+    return (device.size - TAIL) // MiB * MiB
+
+
+def _end(disk: Device) -> int:
+    """Where a state on the root disk ends, in bytes.
+
+    :raises Fault: there is no room for any.
+    """
+    end = disk.size // MiB * MiB - RESERVED
+    if end <= 0:
+        raise Fault("no-room", f"{disk.path} is too small for any state")
+    return end
 
 
 def in_bytes(text: str, disk: Device) -> int:
