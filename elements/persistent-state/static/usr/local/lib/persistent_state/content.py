@@ -1,19 +1,18 @@
 """Move what is registered to the state, and files back from it."""
 
-from collections.abc import Iterator, Mapping
 import contextlib
 import filecmp
-import json
 import os
 import pathlib
 import shutil
 import stat
 
+from persistent_state import owners
 from persistent_state.faults import Fault, run
 
 # What stands in the state's filesystem, beside whatever else its owner has.
 TOP = "persistent-state"
-DIRECTORIES, FILES, OWNERS = "directories", "files", "owners.json"
+DIRECTORIES, FILES = "directories", "files"
 NEW = ".new"
 
 
@@ -61,8 +60,12 @@ class Content:
     def restore(self, pattern: str) -> list[str]:
         """Put files back; their names."""
         below = self.top / FILES
-        found = sorted(below.glob(pattern.lstrip("/")))
-        names = [f"/{file.relative_to(below)}" for file in found]
+        names = [
+            f"/{file.relative_to(below)}"
+            for file in sorted(below.glob(pattern.lstrip("/")))
+            # Half of one, if power was lost.
+            if not file.name.endswith(NEW)
+        ]
         for name in names:
             here = self._here(name)
             here.parent.mkdir(parents=True, exist_ok=True)
@@ -91,24 +94,11 @@ class Content:
         """Give what is kept to the numbers that its owners have now.
 
         Another image may number its users in another order.
+
+        :raises OSError: something cannot be given; it is tried again at the
+            next boot.
         """
-        record = self.top / OWNERS
-        now = {
-            "users": _numbers(self.root / "etc/passwd"),
-            "groups": _numbers(self.root / "etc/group"),
-        }
-        before = now
-        with contextlib.suppress(OSError, ValueError):
-            before = json.loads(record.read_text())
-        users = _moved(before["users"], now["users"])
-        groups = _moved(before["groups"], now["groups"])
-        if users or groups:
-            for path in _walk(self.top):
-                _chown(path, users, groups)
-        if before != now or not record.exists():
-            new = record.with_name(record.name + NEW)
-            new.write_text(json.dumps(now))
-            new.replace(record)
+        owners.own_again(self.top, self.root)
 
     def _here(self, path: str) -> pathlib.Path:
         # A symlink to a directory is followed: its target is moved.
@@ -123,7 +113,7 @@ def copy_tree(source: pathlib.Path, target: pathlib.Path) -> None:
     run("cp", "--archive", "--one-file-system", str(source), str(target))
     # cp leaves out what it thinks that security modules will set by
     # themselves, and they do not on a filesystem that they have not seen.
-    for path in _walk(source):
+    for path in owners.walk(source):
         attributes(path, target / path.relative_to(source))
 
 
@@ -167,50 +157,3 @@ def same(one: pathlib.Path, other: pathlib.Path) -> bool:
         right.st_uid,
         right.st_gid,
     ) and filecmp.cmp(one, other, shallow=False)
-
-
-def _walk(top: pathlib.Path) -> Iterator[pathlib.Path]:
-    yield top
-    for folder, directories, files in os.walk(top):
-        for name in (*directories, *files):
-            yield pathlib.Path(folder, name)
-
-
-def _chown(
-    path: pathlib.Path, users: Mapping[int, int], groups: Mapping[int, int]
-) -> None:
-    told = path.lstat()
-    user = users.get(told.st_uid, told.st_uid)
-    group = groups.get(told.st_gid, told.st_gid)
-    if (user, group) == (told.st_uid, told.st_gid):
-        return
-    kept = {
-        name: os.getxattr(path, name, follow_symlinks=False)
-        for name in os.listxattr(path, follow_symlinks=False)
-    }
-    os.lchown(path, user, group)
-    # The kernel takes a file's capabilities and set-id bits from it.
-    for name, value in kept.items():
-        os.setxattr(path, name, value, follow_symlinks=False)
-    if not stat.S_ISLNK(told.st_mode):
-        path.chmod(stat.S_IMODE(told.st_mode))
-
-
-def _moved(
-    before: Mapping[str, int], now: Mapping[str, int]
-) -> dict[int, int]:
-    return {
-        number: now[name]
-        for name, number in before.items()
-        if name in now and now[name] != number
-    }
-
-
-def _numbers(file: pathlib.Path) -> dict[str, int]:
-    """The number of each user or group."""
-    rows = [line.split(":") for line in file.read_text().splitlines()]
-    return {
-        row[0]: int(row[2])
-        for row in rows
-        if len(row) > 2 and row[2].isdigit()
-    }
