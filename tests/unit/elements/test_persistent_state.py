@@ -25,7 +25,7 @@ with persistent.importable():
     )
     from persistent_state.content import Content
     from persistent_state.devices import Device
-    from persistent_state.faults import Fault
+    from persistent_state.faults import Fault, run
 
 PROGRAM = persistent.LIBRARY.parent / "sbin/persistent-state"
 MOUNTPOINT = "/var/lib/persistent-state"
@@ -67,6 +67,10 @@ class TestRegistry(Folder):
             ("/var/lib/nova", "/var/lib/nova-more"), found.directories
         )
         self.assertEqual((), found.files)
+
+    def test_one_path_has_one_name(self) -> None:
+        found = self.registered("/srv//db/\n/srv/./db/\n/srv/db//\n")
+        self.assertEqual(("/srv/db",), found.directories)
 
     def test_what_is_no_path_to_keep(self) -> None:
         for line in (
@@ -151,6 +155,19 @@ class TestPartition(unittest.TestCase):
         self.assertEqual([12], table.overlapping(found, 129 * MiB, 1))
         self.assertEqual([], table.overlapping(found, 130 * MiB, MiB))
 
+    def test_a_table_that_is_full(self) -> None:
+        for kind, most in (("gpt", 128), ("dos", 4)):
+            entries = {number: (0, 1) for number in range(1, most + 1)}
+            full = table.Table(kind, (), (), entries)
+            with self.subTest(kind), self.assertRaises(Fault) as caught:
+                table.add(self.disk, full, MiB, MiB, "state")
+            self.assertEqual("table", caught.exception.code)
+
+    def test_names_in_any_encoding_go_back_as_they_are(self) -> None:
+        said = run("printf", r"\344")
+        again = run("od", "-An", "-tx1", stdin=said)
+        self.assertEqual("e4", again.strip())
+
 
 class TestFiles(Folder):
     def setUp(self) -> None:
@@ -181,6 +198,11 @@ class TestFiles(Folder):
         self.write("system/etc/secret", "of another")
         (self.root / "system/etc/a.key").symlink_to("secret")
         self.assertEqual([], self.content.save("/etc/*.key"))
+
+    def test_half_a_file_is_not_put_back(self) -> None:
+        self.write("state/persistent-state/files/etc/a.key.new", "hal")
+        self.assertEqual([], self.content.restore("/etc/a*"))
+        self.assertFalse((self.root / "system/etc/a.key.new").exists())
 
     def test_half_a_file_is_none(self) -> None:
         self.write("system/etc/a.key", "first")
@@ -241,6 +263,53 @@ class TestProgram(Folder):
         self.assertEqual("damaged", json.loads(said)["code"])
         # There is nowhere to save anything to.
         self.assertEqual((0, ""), self.asked("save"))
+
+    def test_no_surprise_fails_the_boot(self) -> None:
+        surprise = KeyError("what nobody thought of")
+        with mock.patch.object(
+            partition, "find_or_make", side_effect=surprise
+        ):
+            self.assertEqual((0, ""), self.asked("start"))
+        self.assertIn(
+            "what nobody thought of", (self.root / "run/degraded").read_text()
+        )
+
+    def kept(self) -> pathlib.Path:
+        """The state's copy of the one key that is registered."""
+        self.enterContext(mock.patch.object(os.path, "ismount"))
+        self.enterContext(mock.patch.object(self.program, "ROOT", self.root))
+        self.write("usr/lib/persistent-state.d/one.conf", "/etc/ssh/key\n")
+        self.write("etc/ssh/key", "of this deploy")
+        kept = "mountpoint/persistent-state/files/etc/ssh/key"
+        return self.write(kept, "of the first")
+
+    def moved_in(self, **restore: object) -> None:
+        found = partition.Found(Device("vda3", "vda", 0, MiB), "ext4")
+        with (
+            mock.patch.object(Content, "restore", **restore),
+            mock.patch.object(Content, "own_again"),
+        ):
+            self.program.move_in(found)
+
+    def test_what_could_not_be_put_back_is_kept_as_it_was(self) -> None:
+        kept = self.kept()
+        self.moved_in(side_effect=OSError(28, "no room"))
+        self.assertEqual((0, ""), self.asked("save"))
+        self.assertEqual("of the first", kept.read_text())
+
+    def test_what_was_put_back_is_saved(self) -> None:
+        kept = self.kept()
+        self.moved_in(return_value=["/etc/ssh/key"])
+        self.assertEqual((0, ""), self.asked("save"))
+        self.assertEqual("of this deploy", kept.read_text())
+
+    def test_a_state_that_is_mounted_by_hand_is_kept_as_it_was(self) -> None:
+        kept = self.kept()
+        report.write(
+            state="degraded", code="damaged", device="", kept=(), why="fsck"
+        )
+        self.assertEqual((0, ""), self.asked("save"))
+        self.assertEqual("of the first", kept.read_text())
 
     def test_a_configuration_that_nobody_understands(self) -> None:
         self.write("config", "# as ever\nplaces = here\n")

@@ -105,7 +105,9 @@ def recognised(path: str, *, start: int = 0, size: int = 0) -> dict[str, str]:
     words = ["blkid", "-p", "-o", "export"]
     if size:
         words += ["-O", str(start), "-S", str(size)]
-    done = subprocess.run([*words, path], capture_output=True, text=True)
+    done = subprocess.run(
+        [*words, path], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode == 8:
         return {"TYPE": "ambivalent"}
     if done.returncode not in (0, 2):

@@ -17,8 +17,13 @@ def run(*argv: str, accept: tuple[int, ...] = (0,), stdin: str = "") -> str:
     :raises Fault: it cannot be run, or exits with what is not in ``accept``.
     """
     try:
+        # Names and labels are in whatever encoding, and go back as they are.
         done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True
+            argv,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
         )
     except OSError as exc:
         raise Fault("program", f"{argv[0]}: {exc.strerror}") from exc

@@ -192,9 +192,7 @@ def at_the_end(wanted: Wanted, disk: Device) -> Found:
     taken = table.overlapping(layout, start, size)
     tags = devices.recognised(disk.path, start=start, size=size)
     kind = devices.signature(tags)
-    known = bool(note) or (
-        kind in EXT and tags.get("LABEL") == wanted.label
-    )
+    known = bool(note) or (kind in EXT and tags.get("LABEL") == wanted.label)
     if [layout.entries[number] for number in taken] == [(start, size)] and (
         known or not kind
     ):

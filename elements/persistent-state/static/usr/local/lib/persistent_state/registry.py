@@ -24,8 +24,8 @@ def read(root: pathlib.Path, *, mountpoint: str) -> Registered:
     """
     directories, files, wrong = set(), set(), []
     for where, line in _lines(root):
-        path = "/" + "/".join(line.split("/")).strip("/")
         parts = pathlib.PurePosixPath(line).parts
+        path = f"/{'/'.join(parts[1:])}"
         if not line.startswith("/") or ".." in parts or len(parts) < 3:
             wrong.append(f"{where}: {line}: not a path to keep")
         elif f"{mountpoint}/".startswith(f"{path}/"):
@@ -54,7 +54,7 @@ def _lines(root: pathlib.Path) -> Iterator[tuple[str, str]]:
         for file in sorted((root / folder).glob("*.conf"))
     }
     for name, file in sorted(chosen.items()):
-        for line in file.read_text().splitlines():
+        for line in file.read_text(errors="replace").splitlines():
             text = line.strip()
             if text and not text.startswith("#"):
                 yield name, text

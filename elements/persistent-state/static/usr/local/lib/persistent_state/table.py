@@ -63,9 +63,11 @@ def add(disk: Device, table: Table, start: int, size: int, label: str) -> str:
 
     :raises Fault: the table is full, or cannot be written.
     """
-    number = min(set(range(1, 129)) - set(table.entries))
-    if table.kind == "dos" and number > 4:
-        raise Fault("table", f"the MBR of {disk.path} has four partitions")
+    most = 4 if table.kind == "dos" else 128
+    free = set(range(1, most + 1)) - set(table.entries)
+    if not free:
+        raise Fault("table", f"{disk.path} has {most} partitions already")
+    number = min(free)
     unit = sector_size(disk)
     name = partition_name(disk, number)
     entry = (
