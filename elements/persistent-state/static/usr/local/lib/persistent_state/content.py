@@ -1,5 +1,6 @@
 """Move what is registered to the state, and files back from it."""
 
+from collections.abc import Collection
 import contextlib
 import filecmp
 import os
@@ -14,6 +15,8 @@ from persistent_state.faults import Fault, run
 TOP = "persistent-state"
 DIRECTORIES, FILES = "directories", "files"
 NEW = ".new"
+# Those of the directories that are no mere way to one of them.
+WHOLE = "directories.list"
 
 
 class Content:
@@ -42,19 +45,26 @@ class Content:
         if not here.is_dir():
             raise Fault("registered", f"{path} is no directory")
         kept = self._kept(DIRECTORIES, path)
-        if not kept.exists():
+        whole = self._whole()
+        if path not in whole:
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Whole or not at all.
             new = kept.with_name(kept.name + NEW)
             shutil.rmtree(new, ignore_errors=True)
             try:
-                copy_tree(here, new)
-                # Its new name may be on the disk before what is in it.
-                run("sync", "--file-system", str(new))
-            except (OSError, Fault):
+                self._copied(path, here, new)
+                if kept.exists():
+                    # A directory in it was registered, in a former image.
+                    inner = {self._kept(DIRECTORIES, each) for each in whole}
+                    fill(kept, new, but=inner)
+                else:
+                    new.rename(kept)
+            finally:
                 shutil.rmtree(new, ignore_errors=True)
-                raise
-            new.rename(kept)
+            with (self.top / WHOLE).open("a") as file:
+                file.write(f"{path}\n")
+                file.flush()
+                os.fsync(file.fileno())
         run("mount", "--bind", str(kept), str(here))
 
     def restore(self, pattern: str) -> list[str]:
@@ -100,6 +110,27 @@ class Content:
         """
         owners.own_again(self.top, self.root)
 
+    def _copied(
+        self, path: str, here: pathlib.Path, new: pathlib.Path
+    ) -> None:
+        """The image's directory, and what of its files has been kept."""
+        copy_tree(here, new)
+        below = self._kept(FILES, path)
+        for file in owners.walk(below) if below.is_dir() else ():
+            if file.is_file() and not file.name.endswith(NEW):
+                target = new / file.relative_to(below)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_file(file, target)
+        # Its new name may be on the disk before what is in it.
+        run("sync", "--file-system", str(new))
+
+    def _whole(self) -> set[str]:
+        """The directories that have been copied, each to its end."""
+        try:
+            return set((self.top / WHOLE).read_text().splitlines())
+        except FileNotFoundError:
+            return set()
+
     def _here(self, path: str) -> pathlib.Path:
         # A symlink to a directory is followed: its target is moved.
         return pathlib.Path(os.path.realpath(self.root / path.lstrip("/")))
@@ -115,6 +146,31 @@ def copy_tree(source: pathlib.Path, target: pathlib.Path) -> None:
     # themselves, and they do not on a filesystem that they have not seen.
     for path in owners.walk(source):
         attributes(path, target / path.relative_to(source))
+
+
+def fill(
+    kept: pathlib.Path, new: pathlib.Path, *, but: Collection[pathlib.Path]
+) -> None:
+    """Have all of new in kept that is not there; what is there stays.
+
+    The directories in ``but`` stay as they are in any case.
+    """
+    if kept in but:
+        return
+    for entry in sorted(new.iterdir()):
+        target = kept / entry.name
+        if not os.path.lexists(target):
+            entry.rename(target)
+        elif _is_folder(entry) and _is_folder(target):
+            fill(target, entry, but=but)
+    told = new.stat()
+    os.chown(kept, told.st_uid, told.st_gid)
+    kept.chmod(stat.S_IMODE(told.st_mode))
+    attributes(new, kept)
+
+
+def _is_folder(path: pathlib.Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
