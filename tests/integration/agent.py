@@ -17,6 +17,14 @@ from tests.conformance import peer
 
 AGENT = "ironic-python-agent"
 
+# The agent has sgdisk look at a disk and then asks lsblk what is on it. udev
+# reads a disk again that was open for writing, and for as long as that takes a
+# partition has no UUID; in an emulated machine that is long enough for the
+# agent not to find the EFI system partition that it has made.
+RULE = """\
+ACTION!="remove", SUBSYSTEM=="block", KERNEL=="vd*", OPTIONS:="nowatch"
+"""
+
 # The element of an operator, and all that a deploy ramdisk is made of here.
 SOURCES = "agent-sources"
 ELEMENTS = ("ironic-python-agent-ramdisk", "debian", "pypi", SOURCES)
@@ -32,6 +40,10 @@ def add_element(directory: Path) -> str:
     element = directory / SOURCES
     hook = element / f"environment.d/10-{SOURCES}.bash"
     hook.parent.mkdir(parents=True)
+    rule = element / "static/etc/udev/rules.d/99-nowatch.rules"
+    rule.parent.mkdir(parents=True)
+    rule.write_text(RULE)
+    (element / "element-deps").write_text("install-static\n")
     version = fetch(element)
     hook.write_text(
         "".join(
