@@ -9,36 +9,20 @@ import contextlib
 import os
 from pathlib import Path
 import subprocess
-import sys
 import tempfile
 import unittest
 import zlib
 
 from tests.integration import agent_disk
 from tests.integration.engine import images
+from tests.unit.elements import persistent
 
-ELEMENT = Path(__file__).parents[2] / "elements/persistent-state"
 MiB = 1 << 20
 DISK = 512 * MiB
 PIECE = 64 << 10
 LABEL = "persistent-state"
 
-
-@contextlib.contextmanager
-def _elements_own() -> Iterator[None]:
-    """Imports from the element, into which nothing may be written."""
-    library = str(ELEMENT / "static/usr/local/lib")
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, library)
-    try:
-        yield
-    finally:
-        sys.path.remove(library)
-        sys.dont_write_bytecode = before
-
-
-with _elements_own():
+with persistent.importable():
     from persistent_state import devices, partition
     from persistent_state.content import Content
     from persistent_state.faults import Fault
