@@ -173,7 +173,9 @@ class TestAtTheEnd(DiskCase):
         self.assertEqual("no-room", caught.exception.code)
 
     def test_more_than_the_disk_has(self) -> None:
-        wanted = partition.Wanted(size="100%")
-        with self.assertRaises(Fault) as caught:
-            partition.find_or_make(wanted, self.disk)
-        self.assertEqual("no-room", caught.exception.code)
+        for size, why in (("100%", "more than"), ("1MiB", "too small")):
+            wanted = partition.Wanted(size=size)
+            with self.subTest(size), self.assertRaises(Fault) as caught:
+                partition.find_or_make(wanted, self.disk)
+            self.assertEqual("no-room", caught.exception.code)
+            self.assertIn(why, str(caught.exception))

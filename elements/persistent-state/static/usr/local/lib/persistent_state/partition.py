@@ -187,7 +187,11 @@ def at_the_end(wanted: Wanted, disk: Device) -> Found:
     place = note or Locator(end - in_bytes(wanted.size, disk), 0)
     start, size = place.start, end - place.start
     if size < LEAST or start < 0:
-        raise Fault("no-room", f"a state of {size} bytes is too small")
+        raise Fault(
+            "no-room",
+            f"a state of {size} bytes is "
+            f"{'too small' if size < LEAST else f'more than {disk.path} has'}",
+        )
     layout = table.read(disk)
     taken = table.overlapping(layout, start, size)
     tags = devices.recognised(disk.path, start=start, size=size)
