@@ -183,12 +183,12 @@ class Suites:
             for user in ("root", "debian"):
                 guest.run(f"echo {user}:{test_boot.PASSWORD} | sudo chpasswd")
                 guest.user = user
-                said = guest.ssh(
+                end = guest.ssh(
                     "true", **test_boot.by_password(guest.workspace)
                 )
                 guest.user = "debian"
-                self.assertEqual(255, said.returncode, said)
-                self.assertIn("Permission denied (publickey)", said.stderr)
+                self.assertEqual(255, end.returncode, end)
+                self.assertIn("Permission denied (publickey)", end.stderr)
 
         def look_at_host_keys(self, guest: qemu.Guest) -> None:
             listed = guest.run("ls /etc/ssh").split()
