@@ -8,11 +8,10 @@ import os
 from pathlib import Path
 import subprocess
 import tempfile
-from typing import ClassVar
-import unittest
 import zlib
 
 from tests import apt_archive, serving
+from tests.integration import publisher
 
 ELEMENTS = apt_archive.CHECKOUT / "elements"
 MIB = 1024 * 1024
@@ -201,25 +200,11 @@ PUBLISHED = {
 }
 
 
-class Distributions(unittest.TestCase):
+class Distributions(publisher.PublisherCase):
     """The element's environment, and the hook that it is there for."""
 
-    keys: ClassVar[apt_archive.Keys]
-    ring: ClassVar[Path]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        if os.geteuid() != 0:
-            raise AssertionError("these tests mount: run them as root")
-        cls.keys = apt_archive.Keys()
-        cls.addClassCleanup(cls.keys.close)
-        cls.ring = cls.keys.make("publisher")
-
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.place = Path(holder.name)
-        self.hooks = self.place / "hooks"
+        super().setUp()
         self.hooks.mkdir()
         for element, directory in (
             ("cache-url", "bin"),

@@ -6,10 +6,9 @@ from pathlib import Path
 import shutil
 import subprocess
 import tempfile
-from typing import ClassVar
-import unittest
 
 from tests import apt_archive, serving
+from tests.integration import publisher
 
 ELEMENTS = apt_archive.CHECKOUT / "elements"
 IMAGE = "tiny-1.2.squashfs"
@@ -24,28 +23,14 @@ class HalfOf(serving.Quiet):
         outputfile.write(data if whole else data[: len(data) // 2])
 
 
-class CloudImage(unittest.TestCase):
+class CloudImage(publisher.PublisherCase):
     """An image, the list of its checksum, and the hook that fetches it."""
 
-    keys: ClassVar[apt_archive.Keys]
-    ring: ClassVar[Path]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        if os.geteuid() != 0:
-            raise AssertionError("a tree has owners: run it as root")
-        cls.keys = apt_archive.Keys()
-        cls.addClassCleanup(cls.keys.close)
-        cls.ring = cls.keys.make("publisher")
-
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.place = Path(holder.name)
+        super().setUp()
         self.mirror = self.place / "mirror"
         self.mirror.mkdir()
         self.cache = self.place / "cache"
-        self.hooks = self.place / "hooks"
         shutil.copytree(ELEMENTS / "cloud-image", self.hooks)
         shutil.copytree(ELEMENTS / "cache-url/bin", self.hooks / "bin")
         shutil.copytree(
