@@ -241,6 +241,53 @@ class TestTime(InsideCase):
             drop_in.read_text(),
         )
 
+    def test_what_another_element_has_installed_stays(self) -> None:
+        """The packages of such programs exclude each other."""
+        self.program("install-packages", 'echo "$*" >>/asked')
+        given = {"DIB_TIME_SYNC": "", "DIB_NTP_SERVERS": ""}
+        self.unit("chrony")
+        self.file("etc/chrony/chrony.conf", "pool pool.example.org iburst\n")
+        self.done(self.hook, **given, DISTRO_NAME="debian")
+        self.assertEqual("enable chrony.service\n", self.text("asked"))
+        (self.root / "usr/lib/systemd/system/chrony.service").unlink()
+        (self.root / "asked").unlink()
+        self.unit("ntpsec")
+        self.done(self.hook, **given, DISTRO_NAME="debian")
+        self.gone("asked")
+        self.refused(
+            "kept by another program",
+            self.hook,
+            DIB_TIME_SYNC="",
+            DIB_NTP_SERVERS=self.servers,
+            DISTRO_NAME="debian",
+        )
+
+    def test_where_there_is_none_the_distributions_is_installed(self) -> None:
+        for distribution, package, unit in (
+            ("debian", "systemd-timesyncd", "systemd-timesyncd"),
+            ("ubuntu", "systemd-timesyncd", "systemd-timesyncd"),
+            ("fedora", "chrony", "chronyd"),
+        ):
+            with self.subTest(distribution):
+                path = f"usr/lib/systemd/system/{unit}.service"
+                self.program(
+                    "install-packages",
+                    f'echo "install $*" >>/asked; : >"/{path}"',
+                )
+                (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+                self.done(
+                    self.hook,
+                    DIB_TIME_SYNC="",
+                    DIB_NTP_SERVERS="",
+                    DISTRO_NAME=distribution,
+                )
+                self.assertEqual(
+                    f"install {package}\nenable {unit}.service\n",
+                    self.text("asked"),
+                )
+                (self.root / path).unlink()
+                (self.root / "asked").unlink()
+
     def test_the_time_is_utc(self) -> None:
         self.file("usr/share/zoneinfo/UTC", "")
         self.file("etc/timezone", "Europe/Berlin\n")
