@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dib_service.engine import (
-    blockdevice,
     breaks,
-    disk,
     elements,
     environment,
     errors,
@@ -23,7 +21,6 @@ from dib_service.engine import (
     nosync,
     output,
     output_options,
-    parameters,
     redaction,
     tidy,
     unmounting,
@@ -31,6 +28,7 @@ from dib_service.engine import (
     verify,
 )
 from dib_service.engine.catalogue import NO_IMAGE
+from dib_service.engine.disk import blockdevice, making, parameters
 from dib_service.engine.gate import product, trial
 from dib_service.engine.gate.plan import Settings
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
@@ -149,7 +147,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
         with contextlib.ExitStack() as held:
             with events.phase(ctx.say, "disk"):
                 target = held.enter_context(
-                    disk.laid_out(
+                    making.laid_out(
                         layout,
                         tree=ctx.built,
                         directory=ctx.workspace / "image",
@@ -277,7 +275,7 @@ def _before_the_disk(
     """Let hooks see the finished tree, and how large a disk it needs."""
     if tree.has("block-device.d"):
         # Measured for them alone: they may change the tree once more.
-        size = disk.planned_size(layout, ctx.built, size)
+        size = making.planned_size(layout, ctx.built, size)
         tree = tree.exporting({"DIB_IMAGE_SIZE": str(size // 1024)})
         parameters.write(
             ctx.block_device,

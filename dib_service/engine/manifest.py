@@ -5,7 +5,8 @@ import datetime
 import importlib.metadata
 from typing import Any
 
-from dib_service.engine import blockdevice, elements, output, verify
+from dib_service.engine import elements, output, verify
+from dib_service.engine.disk import blockdevice
 from dib_service.engine.spec import DISKS, BuildSpec
 
 VERSION = 1

@@ -18,8 +18,8 @@ from dib_service.engine import (
     verify_archive,
     verify_uefi,
 )
-from dib_service.engine.disk_table import Span
-from dib_service.engine.layout import EXT, Layout
+from dib_service.engine.disk.layout import EXT, Layout
+from dib_service.engine.disk.partitioning import Span
 from dib_service.engine.output import Artefact
 from dib_service.engine.output_disk import described
 from dib_service.engine.output_options import DRIVERS

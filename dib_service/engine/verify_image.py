@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 import uuid
 
 from dib_service.engine import process
-from dib_service.engine.disk_table import Span
+from dib_service.engine.disk.partitioning import Span
 
 BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
 # In a GPT and in an MBR.

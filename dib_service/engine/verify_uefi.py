@@ -12,7 +12,7 @@ import struct
 import tempfile
 
 from dib_service.engine import errors, process
-from dib_service.engine.disk_table import Span
+from dib_service.engine.disk.partitioning import Span
 from dib_service.engine.verify_image import Filesystem
 
 REMOVABLE = "/EFI/BOOT"

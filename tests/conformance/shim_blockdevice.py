@@ -17,13 +17,12 @@ from unittest import mock
 
 import yaml
 
-from dib_service.engine import (
+from dib_service.engine import errors, sizes
+from dib_service.engine.disk import (
     blockdevice,
     blockdevice_yaml,
-    disk_table,
-    errors,
     layout,
-    sizes,
+    partitioning,
 )
 from tests.conformance import peer
 
@@ -89,8 +88,8 @@ class MBR:
 
     def __exit__(self, *_: object) -> None:
         table = layout.Table("mbr", tuple(self._partitions), self._align)
-        places = disk_table.spans(table, self._size)
-        disk_table.write(self._path, table, places, 512)
+        places = partitioning.spans(table, self._size)
+        partitioning.write(self._path, table, places, 512)
 
 
 def config_tree_to_graph(config: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ pass; the tables here say which, and what is tested instead.
 
 import unittest
 
-from dib_service.engine import blockdevice, disk_table, errors
+from dib_service.engine import errors
+from dib_service.engine.disk import blockdevice, partitioning
 from dib_service.engine.sizes import GiB, MiB
 from tests.conformance import shim_blockdevice
 
@@ -151,7 +152,7 @@ class Outcomes(unittest.TestCase):
                 (p.name, p.type, span.number, span.size // MiB)
                 for p, span in zip(
                     found.table.partitions,
-                    disk_table.spans(found.table, GiB).values(),
+                    partitioning.spans(found.table, GiB).values(),
                     strict=True,
                 )
             ],

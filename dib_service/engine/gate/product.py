@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dib_service.engine.disk.layout import Layout
 from dib_service.engine.gate import faults
 from dib_service.engine.gate.plan import Firmware, Plan, Settings
-from dib_service.engine.layout import Layout
 from dib_service.engine.output import Artefact
 from dib_service.engine.output_options import DRIVERS
 from dib_service.engine.spec import DISKS

@@ -14,7 +14,7 @@ import sys
 
 PARAMETERS = "DIB_BLOCK_DEVICE_PARAMS_YAML"
 
-# What the engine keeps beside the parameters, see engine.environment.
+# What the engine keeps beside the parameters, see engine.disk.parameters.
 VALUES = "values.json"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import disk, loop
+from dib_service.engine.disk import loop, making
 from tests.integration.engine import images
 
 
@@ -27,7 +27,7 @@ class Disks(unittest.TestCase):
         self.assertEqual([], images.loops_left(self.path))
 
     def laid_out(self, layout, size=None):
-        return disk.laid_out(
+        return making.laid_out(
             layout,
             tree=self.tree,
             directory=self.path,

@@ -4,7 +4,8 @@ from pathlib import Path
 import subprocess
 import time
 
-from dib_service.engine import blockdevice, disk, kernel, mounts
+from dib_service.engine import kernel, mounts
+from dib_service.engine.disk import blockdevice, making
 
 ELEMENTS = Path(__file__).parents[3] / "elements"
 
@@ -114,7 +115,7 @@ def bootable(kind, path):
     """A raw image with a boot loader, made in the directory ``path``."""
     tree = path / "built"
     bootable_tree(tree)
-    with disk.laid_out(
+    with making.laid_out(
         layout(kind),
         tree=tree,
         directory=path,

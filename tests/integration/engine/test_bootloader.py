@@ -8,7 +8,8 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import disk, verify, verify_image
+from dib_service.engine import verify, verify_image
+from dib_service.engine.disk import making
 from tests import qemu
 from tests.integration.engine import images
 
@@ -87,7 +88,7 @@ class BootLoader(unittest.TestCase):
             "initrd /boot/initramfs-6.1.img $tuned_initrd\n"
             "options root=UUID=0123 quiet\n"
         )
-        with disk.laid_out(
+        with making.laid_out(
             images.layout("mbr"),
             tree=tree,
             directory=self.path,
@@ -121,7 +122,7 @@ class BootLoader(unittest.TestCase):
             'test "$GRUB_ENABLE_BLSCFG" = true && echo blscfg'
             " || echo linux /boot/vmlinuz-6.1\n"
         )
-        with disk.laid_out(
+        with making.laid_out(
             images.layout("mbr"),
             tree=tree,
             directory=self.path,
@@ -162,7 +163,7 @@ class BootLoader(unittest.TestCase):
         (tree / "boot/vmlinuz-6.1").unlink()
         with (
             self.assertRaisesRegex(AssertionError, "no kernel in /boot"),
-            images.disk.laid_out(
+            images.making.laid_out(
                 images.layout("mbr"),
                 tree=tree,
                 directory=self.path,
@@ -175,7 +176,7 @@ class BootLoader(unittest.TestCase):
     def test_what_we_cannot_boot_is_refused(self):
         tree = self.path / "built"
         images.bootable_tree(tree)
-        with images.disk.laid_out(
+        with images.making.laid_out(
             images.layout("mbr"),
             tree=tree,
             directory=self.path,

@@ -4,7 +4,8 @@ import os
 import subprocess
 import unittest
 
-from dib_service.engine import disk, errors
+from dib_service.engine import errors
+from dib_service.engine.disk import making
 from dib_service.engine.sizes import MiB
 from tests.integration.engine import images, nasty
 from tests.integration.engine.disks import Disks
@@ -118,7 +119,7 @@ class Endings(Disks):
         self.addCleanup(images.run, "umount", scratch)
         with (
             self.assertRaises(errors.DiskFull),
-            disk.laid_out(
+            making.laid_out(
                 images.layout(),
                 tree=self.tree,
                 directory=scratch,

@@ -2,7 +2,8 @@
 
 import os
 
-from dib_service.engine import blockdevice, errors, verify_image
+from dib_service.engine import errors, verify_image
+from dib_service.engine.disk import blockdevice
 from dib_service.engine.sizes import MiB
 from tests.integration.engine import images
 from tests.integration.engine.disks import Disks

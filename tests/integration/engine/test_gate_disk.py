@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
-from dib_service.engine import disk_table, layout, sizes, verify_image
+from dib_service.engine import sizes, verify_image
+from dib_service.engine.disk import layout, partitioning
 from dib_service.engine.gate import disk, drive
 from dib_service.engine.gate.plan import LARGER, Plan, Settings
 from dib_service.engine.sizes import GiB, MiB
@@ -44,9 +45,9 @@ class Disks(unittest.TestCase):
                 for name in ("boot", "root")
             ),
         )
-        places = disk_table.spans(table, GiB)
+        places = partitioning.spans(table, GiB)
         if sector == 512:
-            disk_table.write(raw, table, places, sector)
+            partitioning.write(raw, table, places, sector)
         self.root = places["root"]
         with raw.open("r+b") as file:
             file.seek(self.root.offset)

@@ -2,7 +2,7 @@
 
 import os
 
-from dib_service.engine import disk
+from dib_service.engine.disk import making
 from dib_service.engine.sizes import GiB, TiB
 from tests.integration.engine import images, nasty
 from tests.integration.engine.disks import Disks
@@ -59,7 +59,7 @@ class Growth(Disks):
         images.run("mount", "-o", "loop", host, place)
         self.addCleanup(self.unmounted, place, host)
         (self.tree / "file").write_text("kept")
-        with disk.laid_out(
+        with making.laid_out(
             layout,
             tree=self.tree,
             directory=place,

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 import re
 
-from dib_service.engine import blockdevice, verify_image
+from dib_service.engine import verify_image
+from dib_service.engine.disk import blockdevice
 from dib_service.engine.sizes import MiB, TiB
 from tests.integration.engine import images, nasty
 from tests.integration.engine.disks import Disks

@@ -13,7 +13,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from dib_service.engine import errors, loop
+from dib_service.engine import errors
+from dib_service.engine.disk import loop
 from dib_service.engine.sizes import Span
 from tests.integration.engine import images
 
@@ -22,7 +23,7 @@ MiB = 1024 * 1024
 HOLDER = """
 import sys, time
 from pathlib import Path
-from dib_service.engine import loop
+from dib_service.engine.disk import loop
 with loop.loop_device(Path(sys.argv[1])) as device:
     print(device.path, flush=True)
     time.sleep(600)
@@ -31,7 +32,8 @@ with loop.loop_device(Path(sys.argv[1])) as device:
 HOLDER_OF_A_PARTITION = """
 import subprocess, sys, time
 from pathlib import Path
-from dib_service.engine import loop, mounts
+from dib_service.engine import mounts
+from dib_service.engine.disk import loop
 from dib_service.engine.sizes import MiB, Span
 file = Path(sys.argv[1])
 with loop.loop_device(file) as disk:
@@ -45,7 +47,8 @@ with loop.loop_device(file) as disk:
 HOLDER_OF_A_MOUNT = """
 import sys, time
 from pathlib import Path
-from dib_service.engine import loop, mounts
+from dib_service.engine import mounts
+from dib_service.engine.disk import loop
 with loop.loop_device(Path(sys.argv[1])) as device:
     with mounts.mounted(device.path, Path(sys.argv[2])):
         print(device.path, flush=True)

@@ -9,7 +9,8 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import disk, mounts, output, spec, verify
+from dib_service.engine import mounts, output, spec, verify
+from dib_service.engine.disk import making
 from dib_service.engine.output_options import Options
 from tests.integration.engine import images, nasty, tiny
 
@@ -30,7 +31,7 @@ class ReadBack(unittest.TestCase):
         cls.warnings = []
         with contextlib.ExitStack() as held:
             target = held.enter_context(
-                disk.laid_out(
+                making.laid_out(
                     images.layout(),
                     tree=cls.path / "tree",
                     directory=cls.path,

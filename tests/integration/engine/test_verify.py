@@ -7,15 +7,8 @@ import shutil
 import tempfile
 import unittest
 
-from dib_service.engine import (
-    blockdevice,
-    disk,
-    errors,
-    output,
-    spec,
-    verify,
-    verify_image,
-)
+from dib_service.engine import errors, output, spec, verify, verify_image
+from dib_service.engine.disk import blockdevice, making
 from dib_service.engine.output_options import Options
 from tests.integration.engine import images
 from tests.unit.engine.test_verify_uefi import program
@@ -248,7 +241,7 @@ class Images(Verified):
         source = tree / "boot/efi/EFI/BOOT"
         source.mkdir(parents=True)
         (source / "BOOTAA64.EFI").write_bytes(program())
-        with disk.laid_out(
+        with making.laid_out(
             layout,
             tree=tree,
             directory=self.path,

@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 import unittest
 
-from dib_service.engine import blockdevice
+from dib_service.engine.disk import blockdevice
 
 ELEMENTS = pathlib.Path(__file__).parents[3] / "elements"
 MiB = 1 << 20

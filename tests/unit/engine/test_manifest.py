@@ -3,7 +3,8 @@
 from pathlib import Path
 import unittest
 
-from dib_service.engine import blockdevice, manifest, output, spec, verify
+from dib_service.engine import manifest, output, spec, verify
+from dib_service.engine.disk import blockdevice
 
 
 class Manifest(unittest.TestCase):

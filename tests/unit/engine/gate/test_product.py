@@ -3,7 +3,8 @@
 import pathlib
 import unittest
 
-from dib_service.engine import errors, layout, sizes
+from dib_service.engine import errors, sizes
+from dib_service.engine.disk import layout
 from dib_service.engine.gate import product
 from dib_service.engine.gate.plan import Plan, Settings
 from dib_service.engine.output import Artefact

@@ -6,7 +6,8 @@ import tempfile
 import unittest
 import zlib
 
-from dib_service.engine import disk_table, layout, sizes, verify_image
+from dib_service.engine import sizes, verify_image
+from dib_service.engine.disk import layout, partitioning
 from dib_service.engine.gate import table
 from dib_service.engine.gate.faults import Found
 from dib_service.engine.sizes import GiB, MiB
@@ -166,6 +167,6 @@ class Tables(unittest.TestCase):
         disk = Disk(self.path)
         self.path.touch()
         disk.grow(SIZE)
-        places = disk_table.spans(asked, SIZE)
-        disk_table.write(self.path, asked, places, 512)
+        places = partitioning.spans(asked, SIZE)
+        partitioning.write(self.path, asked, places, 512)
         return disk

@@ -7,14 +7,10 @@ the refusal names the key.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dib_service.engine import (
-    blockdevice_table,
-    blockdevice_yaml,
-    errors,
-    sizes,
-)
-from dib_service.engine.blockdevice_yaml import Node
-from dib_service.engine.layout import (
+from dib_service.engine import errors, sizes
+from dib_service.engine.disk import blockdevice_table, blockdevice_yaml
+from dib_service.engine.disk.blockdevice_yaml import Node
+from dib_service.engine.disk.layout import (
     EXT,
     IMAGE,
     LABEL_LENGTHS,
@@ -25,7 +21,7 @@ from dib_service.engine.layout import (
     Fstab,
     Volume,
 )
-from dib_service.engine.layout import Layout as Layout
+from dib_service.engine.disk.layout import Layout as Layout
 from dib_service.engine.sizes import EiB, KiB, MiB, PiB
 
 # What a filesystem can be grown to at the most, in bytes; whoever asks for

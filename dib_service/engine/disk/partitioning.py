@@ -7,7 +7,7 @@ import struct
 from typing import BinaryIO
 
 from dib_service.engine import errors, process
-from dib_service.engine.layout import Partition, Table
+from dib_service.engine.disk.layout import Partition, Table
 from dib_service.engine.sizes import EiB, MiB
 from dib_service.engine.sizes import Span as Span
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from dib_service.engine import blockdevice, parameters
+from dib_service.engine.disk import blockdevice, parameters
 from tests.unit.engine.test_elements import OnDisk
 
 PLACES = {

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 import dataclasses
 import re
 
-from dib_service.engine import disk_size, disk_table, errors
-from dib_service.engine.disk_size import BLOCK, Geometry, Usage
-from dib_service.engine.layout import EXT, Disk, Layout, Volume
+from dib_service.engine import errors
+from dib_service.engine.disk import partitioning, sizing
+from dib_service.engine.disk.layout import EXT, Disk, Layout, Volume
+from dib_service.engine.disk.sizing import BLOCK, Geometry, Usage
 from dib_service.engine.sizes import MiB, Span
 
 # No disk ends within a sector, whatever number it was asked for by.
@@ -64,9 +65,9 @@ def planned(
         total = (size or wanted[disk.name]) // SECTOR * SECTOR
         spans = {disk.name: Span(0, total)}
     else:
-        enough = disk_table.room(disk.table, wanted)
+        enough = partitioning.room(disk.table, wanted)
         total = (size or enough) // SECTOR * SECTOR
-        spans = disk_table.spans(disk.table, total)
+        spans = partitioning.spans(disk.table, total)
     for volume in volumes:
         part = spans[volume.base].size
         if _holds(volume, layout, _usage(volume, usage), part):
@@ -74,7 +75,7 @@ def planned(
         if volume is layout.root:
             enough = wanted[volume.base]
             if disk.table:
-                enough = disk_table.room(disk.table, wanted)
+                enough = partitioning.room(disk.table, wanted)
             raise errors.DiskTooSmall(total, enough)
         raise errors.DiskTooSmall(
             part, wanted[volume.base], what=f"filesystem '{volume.name}'"
@@ -101,14 +102,14 @@ def _enough(volume: Volume, layout: Layout, usage: Usage) -> int:
         return _geometry(volume, layout, usage, None).size
     needed = _needed(volume.type, usage)
     if volume.mounted and volume.type != "vfat":
-        needed += disk_size.slack(usage, layout.extra)
+        needed += sizing.slack(usage, layout.extra)
     return max(needed, SMALLEST[volume.type])
 
 
 def _holds(volume: Volume, layout: Layout, usage: Usage, size: int) -> bool:
     if volume.type in EXT:
         geometry = _geometry(volume, layout, usage, size)
-        return disk_size.fits(geometry, usage)
+        return sizing.fits(geometry, usage)
     return size >= max(_needed(volume.type, usage), LEAST.get(volume.type, 0))
 
 
@@ -123,7 +124,7 @@ def _geometry(
 ) -> Geometry:
     is_root = volume is layout.root
     journal = layout.journal if is_root else None
-    return disk_size.geometry(
+    return sizing.geometry(
         usage,
         size=size,
         extra=layout.extra,

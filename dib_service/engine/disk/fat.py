@@ -12,7 +12,8 @@ from pathlib import Path
 import shutil
 import stat
 
-from dib_service.engine import errors, loop, mounts, process
+from dib_service.engine import errors, mounts, process
+from dib_service.engine.disk import loop
 
 # What a directory of the host's cannot be named in FAT.
 FORBIDDEN = frozenset('"*/:<>?\\|')

@@ -4,10 +4,11 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import blockdevice, errors
+from dib_service.engine import errors
+from dib_service.engine.disk import blockdevice
 from dib_service.engine.sizes import GiB, MiB, Size
 
-ELEMENTS = Path(__file__).parents[3] / "elements"
+ELEMENTS = Path(__file__).parents[4] / "elements"
 
 GRAPH = """
 - local_loop:

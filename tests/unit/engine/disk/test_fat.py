@@ -5,7 +5,8 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import disk_fat, errors
+from dib_service.engine import errors
+from dib_service.engine.disk import fat
 
 
 class Content(unittest.TestCase):
@@ -19,7 +20,7 @@ class Content(unittest.TestCase):
 
     def refused(self):
         with self.assertRaises(errors.FatContent) as caught:
-            disk_fat.check(self.source, "/boot/efi")
+            fat.check(self.source, "/boot/efi")
         self.assertEqual("element", caught.exception.turn)
         return str(caught.exception)
 
@@ -29,7 +30,7 @@ class Content(unittest.TestCase):
         (self.source / "empty").mkdir()
         (deep / "BOOTX64.EFI").write_text("loader")
         os.utime(deep / "BOOTX64.EFI", ns=(10**18, 10**18))
-        disk_fat.fill(self.source, self.target, "/boot/efi")
+        fat.fill(self.source, self.target, "/boot/efi")
         copy = self.target / "EFI/BOOT/BOOTX64.EFI"
         self.assertEqual("loader", copy.read_text())
         self.assertEqual(10**18, copy.stat().st_mtime_ns)
@@ -40,7 +41,7 @@ class Content(unittest.TestCase):
             (side / "EFI").mkdir()
         (self.source / "EFI/a").touch()
         (self.target / "EFI/b").touch()
-        disk_fat.fill(self.source, self.target, "/boot/efi")
+        fat.fill(self.source, self.target, "/boot/efi")
         self.assertEqual(
             {"a", "b"}, {p.name for p in (self.target / "EFI").iterdir()}
         )
@@ -53,7 +54,7 @@ class Content(unittest.TestCase):
             self.refused(),
         )
         with self.assertRaises(errors.FatContent):
-            disk_fat.fill(self.source, self.target, "/boot/efi")
+            fat.fill(self.source, self.target, "/boot/efi")
         self.assertEqual([], list(self.target.iterdir()))
 
     def test_other_kinds(self):
@@ -68,7 +69,7 @@ class Content(unittest.TestCase):
                 self.assertIn("has a name that vfat", self.refused())
                 path.unlink()
         (self.source / "Grüße aus Köln.txt").touch()
-        disk_fat.check(self.source, "/boot/efi")
+        fat.check(self.source, "/boot/efi")
 
     def test_names_that_differ_in_case_only(self):
         (self.source / "GRUB.cfg").touch()

@@ -5,8 +5,8 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import disk_size
-from dib_service.engine.disk_size import BLOCK, GROUP, Usage
+from dib_service.engine.disk import sizing
+from dib_service.engine.disk.sizing import BLOCK, GROUP, Usage
 from dib_service.engine.sizes import GiB, MiB, TiB
 
 DEBIAN = Usage(blocks=105_000, inodes=14_000)
@@ -19,7 +19,7 @@ class Measured(unittest.TestCase):
         self.tree = Path(holder.name)
 
     def used(self, *points):
-        return disk_size.measure(self.tree, ["/", *points])
+        return sizing.measure(self.tree, ["/", *points])
 
     def test_files_in_whole_blocks(self):
         (self.tree / "empty").touch()
@@ -71,60 +71,60 @@ class Decided(unittest.TestCase):
         for usage in (Usage(0, 0), Usage(2000, 100), DEBIAN,
                       Usage(10_000_000, 1_000_000)):  # fmt: skip
             with self.subTest(usage):
-                found = disk_size.geometry(usage)
-                self.assertTrue(disk_size.fits(found, usage))
-                rest = found.size - disk_size.needed(found, usage)
+                found = sizing.geometry(usage)
+                self.assertTrue(sizing.fits(found, usage))
+                rest = found.size - sizing.needed(found, usage)
                 content = usage.blocks * BLOCK
                 self.assertGreaterEqual(rest, min(content // 4, 256 * MiB))
                 self.assertLessEqual(rest, max(content // 4 + MiB, 34 * MiB))
 
     def test_a_tree_of_nothing_but_small_files(self):
         usage = Usage(blocks=1000, inodes=1_000_000)
-        found = disk_size.geometry(usage)
+        found = sizing.geometry(usage)
         self.assertGreater(found.inodes, 1_000_000)
         self.assertLessEqual(found.inodes / -(-found.size // GROUP), 32768)
 
     def test_room_that_was_asked_for(self):
-        less = disk_size.geometry(DEBIAN, extra=0)
-        more = disk_size.geometry(DEBIAN, extra=500 * MiB)
+        less = sizing.geometry(DEBIAN, extra=0)
+        more = sizing.geometry(DEBIAN, extra=500 * MiB)
         self.assertGreaterEqual(more.size - less.size, 490 * MiB)
 
     def test_a_small_tree_has_a_small_journal(self):
-        self.assertEqual(4 * MiB, disk_size.geometry(Usage(2000, 9)).journal)
+        self.assertEqual(4 * MiB, sizing.geometry(Usage(2000, 9)).journal)
         self.assertEqual(
-            64 * MiB, disk_size.geometry(Usage(1_000_000, 9)).journal
+            64 * MiB, sizing.geometry(Usage(1_000_000, 9)).journal
         )
 
     def test_a_size_too_small_does_not_fit(self):
-        enough = disk_size.geometry(DEBIAN, extra=0).size
+        enough = sizing.geometry(DEBIAN, extra=0).size
         self.assertTrue(self.fits(enough + MiB))
         self.assertFalse(self.fits(enough - 16 * MiB))
 
     def fits(self, size):
-        return disk_size.fits(disk_size.geometry(DEBIAN, size=size), DEBIAN)
+        return sizing.fits(sizing.geometry(DEBIAN, size=size), DEBIAN)
 
     def test_it_can_grow_to_64_tib_in_the_end(self):
-        found = disk_size.geometry(DEBIAN)
+        found = sizing.geometry(DEBIAN)
         per_group = found.inodes // -(-found.size // GROUP)
         self.assertGreaterEqual(2**32 // per_group * GROUP, 64 * TiB)
 
     def test_it_can_grow_to_a_pebibyte_if_it_must(self):
         limit = 1024 * TiB
-        found = disk_size.geometry(DEBIAN, limit=limit)
+        found = sizing.geometry(DEBIAN, limit=limit)
         per_group = found.inodes // -(-found.size // GROUP)
         self.assertLess(per_group * (limit // GROUP), 2**32)
-        self.assertTrue(disk_size.fits(found, DEBIAN))
+        self.assertTrue(sizing.fits(found, DEBIAN))
 
     def test_descriptors_that_lie_together_have_room_for_8_tib(self):
-        found = disk_size.geometry(DEBIAN, meta_bg=False)
+        found = sizing.geometry(DEBIAN, meta_bg=False)
         self.assertEqual(8 * TiB, found.resize * BLOCK)
-        far = disk_size.geometry(DEBIAN, size=16 * TiB, meta_bg=False)
+        far = sizing.geometry(DEBIAN, size=16 * TiB, meta_bg=False)
         self.assertIsNone(far.resize)
 
     def test_descriptors_in_their_groups_need_none(self):
-        found = disk_size.geometry(DEBIAN)
+        found = sizing.geometry(DEBIAN)
         self.assertIsNone(found.resize)
-        together = disk_size.geometry(DEBIAN, meta_bg=False)
+        together = sizing.geometry(DEBIAN, meta_bg=False)
         # Three copies: this is a filesystem of four or five groups.
         self.assertGreaterEqual(together.size - found.size, 3 * 4 * MiB)
 
@@ -137,4 +137,4 @@ class Copies(unittest.TestCase):
             (28, 8), (50, 9), (82, 10),
         ):  # fmt: skip
             with self.subTest(groups):
-                self.assertEqual(copies, disk_size._copies(groups))
+                self.assertEqual(copies, sizing._copies(groups))

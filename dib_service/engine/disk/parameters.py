@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from dib_service.engine.layout import Layout
+from dib_service.engine.disk.layout import Layout
 
 CONFIGURATION, PARAMETERS = "config.yaml", "params.yaml"
 VALUES = "values.json"

@@ -2,8 +2,10 @@
 
 import unittest
 
-from dib_service.engine import blockdevice, disk_plan, errors
-from dib_service.engine.disk_size import Usage
+from dib_service.engine import errors
+from dib_service.engine.disk import blockdevice
+from dib_service.engine.disk.plan import planned
+from dib_service.engine.disk.sizing import Usage
 from dib_service.engine.sizes import GiB, MiB
 
 EFI = """
@@ -29,10 +31,7 @@ class Plans(unittest.TestCase):
     def planned(self, text=EFI, size=None, efi=NOTHING, **environment):
         layout = blockdevice.parse(text, environment)
         usage = {"/": TREE, "/boot/efi": efi, "/srv": NOTHING}
-        return [
-            disk_plan.planned(disk, layout, usage, size)
-            for disk in layout.disks
-        ]
+        return [planned(disk, layout, usage, size) for disk in layout.disks]
 
     def test_just_large_enough(self):
         [plan] = self.planned()

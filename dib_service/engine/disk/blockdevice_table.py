@@ -4,8 +4,8 @@ import re
 from typing import Literal
 
 from dib_service.engine import errors, sizes
-from dib_service.engine.blockdevice_yaml import Node
-from dib_service.engine.layout import Partition, Table
+from dib_service.engine.disk.blockdevice_yaml import Node
+from dib_service.engine.disk.layout import Partition, Table
 
 Label = Literal["mbr", "gpt"]
 

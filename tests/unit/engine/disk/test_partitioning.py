@@ -5,9 +5,10 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import disk_table, errors, verify_image
-from dib_service.engine.disk_table import Span
-from dib_service.engine.layout import Partition, Table
+from dib_service.engine import errors, verify_image
+from dib_service.engine.disk import partitioning
+from dib_service.engine.disk.layout import Partition, Table
+from dib_service.engine.disk.partitioning import Span
 from dib_service.engine.sizes import GiB, MiB, TiB, parse
 
 
@@ -30,7 +31,7 @@ def table(*sizes, label="gpt", align=MiB, primary=4):
 
 class Spans(unittest.TestCase):
     def test_fixed_sizes_then_what_is_left(self):
-        found = disk_table.spans(table("8MiB", "100%"), GiB)
+        found = partitioning.spans(table("8MiB", "100%"), GiB)
         self.assertEqual(
             {
                 "p1": Span(MiB, 8 * MiB),
@@ -41,18 +42,18 @@ class Spans(unittest.TestCase):
         )
 
     def test_a_share_is_of_what_is_left_when_its_turn_comes(self):
-        found = disk_table.spans(table("75%", "25%", label="mbr"), 401 * MiB)
+        found = partitioning.spans(table("75%", "25%", label="mbr"), 401 * MiB)
         self.assertEqual(Span(MiB, 300 * MiB), found["p1"])
         self.assertEqual(Span(301 * MiB, 25 * MiB, 2), found["p2"])
 
     def test_what_stands_behind_a_share_keeps_its_room(self):
-        found = disk_table.spans(table("100%", "10MiB"), 101 * MiB)
+        found = partitioning.spans(table("100%", "10MiB"), 101 * MiB)
         self.assertEqual(Span(MiB, 89 * MiB), found["p1"])
         self.assertEqual(Span(90 * MiB, 10 * MiB, 2), found["p2"])
 
     def test_logical_partitions_have_their_links_before_them(self):
         shape = table("10MiB", "20MiB", "100%", label="mbr", primary=1)
-        found = disk_table.spans(shape, 100 * MiB)
+        found = partitioning.spans(shape, 100 * MiB)
         self.assertEqual(
             {
                 "p1": Span(MiB, 10 * MiB),
@@ -64,10 +65,10 @@ class Spans(unittest.TestCase):
 
     def test_what_does_not_fit(self):
         with self.assertRaises(errors.DiskTooSmall) as caught:
-            disk_table.spans(table("8MiB", "100%"), 9 * MiB)
+            partitioning.spans(table("8MiB", "100%"), 9 * MiB)
         self.assertEqual(9 * MiB, caught.exception.facts["wanted"])
         with self.assertRaises(errors.DiskTooSmall):
-            disk_table.spans(table("8MiB", "1GiB"), GiB)
+            partitioning.spans(table("8MiB", "1GiB"), GiB)
 
     def test_room_is_just_enough(self):
         for shape in (table("8MiB", "100%"), table("30%", "5MiB", "70%"),
@@ -75,8 +76,8 @@ class Spans(unittest.TestCase):
             wanted = {
                 p.name: 333 * MiB for p in shape.partitions if p.size.percent
             }
-            total = disk_table.room(shape, wanted)
-            found = disk_table.spans(shape, total)
+            total = partitioning.room(shape, wanted)
+            found = partitioning.spans(shape, total)
             for name, size in wanted.items():
                 self.assertGreaterEqual(found[name].size, size)
             smallest = min(found[name].size for name in wanted)
@@ -84,7 +85,7 @@ class Spans(unittest.TestCase):
 
     def test_shares_that_leave_nothing(self):
         with self.assertRaises(errors.LayoutError):
-            disk_table.room(table("100%", "75%"), {})
+            partitioning.room(table("100%", "75%"), {})
 
 
 class Written(unittest.TestCase):
@@ -97,8 +98,8 @@ class Written(unittest.TestCase):
 
     def test_an_mbr(self):
         shape = table("10MiB", "100%", label="mbr")
-        spans = disk_table.spans(shape, 100 * MiB)
-        disk_table.write(self.image, shape, spans, 512)
+        spans = partitioning.spans(shape, 100 * MiB)
+        partitioning.write(self.image, shape, spans, 512)
         found = verify_image.partition_table(self.image, 512)
         self.assertEqual("mbr", found.label)
         self.assertEqual(list(spans.values()), found.spans)
@@ -111,8 +112,8 @@ class Written(unittest.TestCase):
         for count in (1, 2, 60):
             sizes = ["10MiB"] + ["512KiB"] * count
             shape = table(*sizes, label="mbr", primary=1, align=512 * 1024)
-            spans = disk_table.spans(shape, 100 * MiB)
-            disk_table.write(self.image, shape, spans, 512)
+            spans = partitioning.spans(shape, 100 * MiB)
+            partitioning.write(self.image, shape, spans, 512)
             found = verify_image.partition_table(self.image, 512)
             self.assertEqual(list(spans.values()), found.spans)
             self.assertEqual(["83"] * (count + 1), found.types)
@@ -122,14 +123,14 @@ class Written(unittest.TestCase):
         shape = table("10MiB", label="mbr")
         os.truncate(self.image, 2 * TiB + MiB)
         with self.assertRaisesRegex(errors.LayoutError, "take gpt"):
-            disk_table.write(
-                self.image, shape, disk_table.spans(shape, 100 * MiB), 512
+            partitioning.write(
+                self.image, shape, partitioning.spans(shape, 100 * MiB), 512
             )
 
     def test_a_gpt_whose_entries_are_elsewhere(self):
         shape = table("10MiB")
-        spans = disk_table.spans(shape, 100 * MiB)
-        disk_table.write(self.image, shape, spans, 512)
+        spans = partitioning.spans(shape, 100 * MiB)
+        partitioning.write(self.image, shape, spans, 512)
         found = verify_image.partition_table(self.image, 512)
         self.assertEqual(list(spans.values()), found.spans)
         for at in (2**64 - 1, 100 * MiB // 512):
@@ -141,8 +142,8 @@ class Written(unittest.TestCase):
 
     def test_a_partition_that_is_not_on_the_disk(self):
         shape = table("10MiB", label="mbr")
-        spans = disk_table.spans(shape, 100 * MiB)
-        disk_table.write(self.image, shape, spans, 512)
+        spans = partitioning.spans(shape, 100 * MiB)
+        partitioning.write(self.image, shape, spans, 512)
         os.truncate(self.image, 11 * MiB)
         verify_image.partition_table(self.image, 512)
         os.truncate(self.image, 11 * MiB - 512)
@@ -151,8 +152,8 @@ class Written(unittest.TestCase):
 
     def test_a_chain_of_logical_partitions_that_leads_away(self):
         shape = table("10MiB", "1MiB", label="mbr", primary=1)
-        spans = disk_table.spans(shape, 100 * MiB)
-        disk_table.write(self.image, shape, spans, 512)
+        spans = partitioning.spans(shape, 100 * MiB)
+        partitioning.write(self.image, shape, spans, 512)
         with self.image.open("r+b") as disk:
             disk.seek(446 + 16 + 8)
             disk.write((2**32 - 1).to_bytes(4, "little"))

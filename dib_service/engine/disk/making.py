@@ -7,19 +7,11 @@ import os
 from pathlib import Path
 import uuid
 
-from dib_service.engine import (
-    disk_fat,
-    disk_plan,
-    disk_size,
-    disk_table,
-    errors,
-    loop,
-    mounts,
-    process,
-)
-from dib_service.engine.disk_plan import Plan
-from dib_service.engine.disk_size import Geometry, Usage
-from dib_service.engine.layout import EXT, IMAGE, Disk, Layout, Volume
+from dib_service.engine import errors, mounts, process
+from dib_service.engine.disk import fat, loop, partitioning, sizing
+from dib_service.engine.disk.layout import EXT, IMAGE, Disk, Layout, Volume
+from dib_service.engine.disk.plan import Plan, planned
+from dib_service.engine.disk.sizing import Geometry, Usage
 from dib_service.engine.sizes import GiB, MiB, Span
 
 # Up to here a filesystem is that of a small image, which will be grown.
@@ -61,10 +53,9 @@ def laid_out(
     :raises errors.DiskFull: the host has no room for it, as well before.
     :raises errors.CommandError: a filesystem could not be made or filled.
     """
-    usage = disk_size.measure(tree, _points(layout))
+    usage = sizing.measure(tree, _points(layout))
     plans = {
-        each.name: disk_plan.planned(each, layout, usage, size)
-        for each in layout.disks
+        each.name: planned(each, layout, usage, size) for each in layout.disks
     }
     _check_room(directory, usage)
     write_fstab(tree, layout)
@@ -100,8 +91,8 @@ def planned_size(layout: Layout, tree: Path, size: int | None) -> int:
 
     :raises errors.DiskTooSmall: it would not fit.
     """
-    usage = disk_size.measure(tree, _points(layout))
-    return disk_plan.planned(layout.disks[0], layout, usage, size).size
+    usage = sizing.measure(tree, _points(layout))
+    return planned(layout.disks[0], layout, usage, size).size
 
 
 @contextlib.contextmanager
@@ -115,7 +106,7 @@ def _devices(
             parts: Mapping[str, Span] = {}
         else:
             parts = plan.spans
-            disk_table.write(whole.path, disk.table, parts, disk.block_size)
+            partitioning.write(whole.path, disk.table, parts, disk.block_size)
             whole.flush()
         with loop.partitions(
             whole, image, parts, block_size=disk.block_size
@@ -129,7 +120,7 @@ def _devices(
 def _check_room(directory: Path, usage: Mapping[str, Usage]) -> None:
     # A sparse file takes more than the host has without a word; the loop
     # device then fails when the kernel writes back, and cp has long ended.
-    needed = sum(part.blocks for part in usage.values()) * disk_size.BLOCK
+    needed = sum(part.blocks for part in usage.values()) * sizing.BLOCK
     status = os.statvfs(directory)
     free = status.f_bavail * status.f_frsize
     if free < needed:
@@ -229,7 +220,7 @@ def _mke2fs(
             words += [option, ",".join([*ours, *given[option]])]
     return [
         *("mke2fs", "-q", "-F", "-t", volume.type),
-        *("-b", str(disk_size.BLOCK), "-I", "256"),
+        *("-b", str(sizing.BLOCK), "-I", "256"),
         *("-L", volume.label, "-U", identity),
         *words,
         *rest,
@@ -261,7 +252,7 @@ def _mounted(
     point = str(volume.mount_point)
     place = mounts.place(root, point.lstrip("/")) if point != "/" else root
     if volume.type == "vfat":
-        with disk_fat.mounted(device, place, point):
+        with fat.mounted(device, place, point):
             yield
         # mtools leaves what it wrote in the device's cache.
         device.flush()
@@ -284,7 +275,7 @@ def _fill(tree: Path, root: Path, layout: Layout) -> None:
     with contextlib.ExitStack() as stack:
         for point in points:
             place = mounts.place(tree, point.lstrip("/"))
-            disk_fat.fill(place, root / point.lstrip("/"), point)
+            fat.fill(place, root / point.lstrip("/"), point)
             # What lies there is not for cp, which would not lose a mode or
             # an owner for FAT's sake.
             stack.enter_context(
