@@ -19,8 +19,6 @@ from dib_service.engine import (
     manifest,
     mounts,
     nosync,
-    output,
-    output_options,
     redaction,
     tidy,
     unmounting,
@@ -31,6 +29,7 @@ from dib_service.engine.catalogue import NO_IMAGE
 from dib_service.engine.disk import blockdevice, making, parameters
 from dib_service.engine.gate import product, trial
 from dib_service.engine.gate.plan import Settings
+from dib_service.engine.output import files, options
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
 from dib_service.engine.workspace import build_place
 
@@ -135,10 +134,8 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
                 )
             tree = _gathered(wanted, chosen, layout, ctx)
             wanted = _as_elements_say(wanted, chosen)
-            options = output_options.Options.of(
-                wanted.formats, tree.environment
-            )
-            output_options.check(wanted.formats, options)
+            asked = options.Options.of(wanted.formats, tree.environment)
+            options.check(wanted.formats, asked)
 
         _assemble(tree, wanted.packages, ctx)
         usage.report(ctx.built, wanted.environment, ctx.tell)
@@ -168,14 +165,14 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             release = facts.os_release(target.root)
             read = facts.of_tree(target.root)
             with events.phase(ctx.say, "output"):
-                artefacts = output.write_all(
+                artefacts = files.write_all(
                     wanted,
                     # The image is whole when its disk is put away.
-                    output.Source(
+                    files.Source(
                         target.root, target.image, held.close, target.others
                     ),
                     output_dir=ctx.made,
-                    options=options,
+                    options=asked,
                     warn=ctx.warn,
                 )
                 _check_made(artefacts, ctx.made)
@@ -191,12 +188,12 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
             chosen,
             layout,
             release,
-            [each for each in artefacts if each.format != output.DOCKER],
+            [each for each in artefacts if each.format != files.DOCKER],
             tree=read,
             seen=seen,
         )
         made |= _boot_tested(wanted, made, layout, artefacts, ctx)
-        artefacts = output.import_to_docker(artefacts, options)
+        artefacts = files.import_to_docker(artefacts, asked)
 
     _hand_over(artefacts, made, ctx)
 
@@ -300,7 +297,7 @@ def _finish(tree: hooks.Tree, root: Path) -> None:
     tidy.forget_the_build(root)
 
 
-def _check_made(artefacts: Sequence[output.Artefact], directory: Path) -> None:
+def _check_made(artefacts: Sequence[files.Artefact], directory: Path) -> None:
     """Return when there is something besides lists of what is in it.
 
     :raises errors.NothingMade: there is not.
@@ -313,7 +310,7 @@ def _boot_tested(
     wanted: BuildSpec,
     made: Mapping[str, Any],
     layout: blockdevice.Layout,
-    artefacts: Sequence[output.Artefact],
+    artefacts: Sequence[files.Artefact],
     ctx: Context,
 ) -> Mapping[str, Any]:
     """What the manifest says of it: nothing was seen if nobody asked.
@@ -336,7 +333,7 @@ def _boot_tested(
 
 
 def _hand_over(
-    artefacts: Sequence[output.Artefact],
+    artefacts: Sequence[files.Artefact],
     made: dict[str, object],
     ctx: Context,
 ) -> None:

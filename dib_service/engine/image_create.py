@@ -9,7 +9,6 @@ import sys
 
 from dib_service.engine import (
     console,
-    delivery,
     elements,
     errors,
     installed,
@@ -23,6 +22,7 @@ from dib_service.engine.command_line import (
     CommandLine,
     usage,
 )
+from dib_service.engine.output import delivery
 
 GIB = 1024**3
 

@@ -5,8 +5,9 @@ import datetime
 import importlib.metadata
 from typing import Any
 
-from dib_service.engine import elements, output, verify
+from dib_service.engine import elements, verify
 from dib_service.engine.disk import blockdevice
+from dib_service.engine.output import files
 from dib_service.engine.spec import DISKS, BuildSpec
 
 VERSION = 1
@@ -17,7 +18,7 @@ def of(
     chosen: Sequence[elements.Found],
     layout: blockdevice.Layout,
     release: Mapping[str, str],
-    artefacts: Sequence[output.Artefact],
+    artefacts: Sequence[files.Artefact],
     *,
     tree: Mapping[str, Any],
     seen: verify.Seen | None,
@@ -66,7 +67,7 @@ def of(
 def _product(
     wanted: BuildSpec,
     layout: blockdevice.Layout,
-    artefacts: Sequence[output.Artefact],
+    artefacts: Sequence[files.Artefact],
 ) -> dict[str, str]:
     """What the set of files is to those who deploy it, if it is one."""
     if any(each in DISKS for each in wanted.formats):

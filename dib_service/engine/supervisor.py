@@ -13,7 +13,6 @@ from types import FrameType
 
 from dib_service.engine import (
     cgroup,
-    delivery,
     errors,
     events,
     process,
@@ -22,6 +21,7 @@ from dib_service.engine import (
     workspace,
 )
 from dib_service.engine.gate.plan import Settings
+from dib_service.engine.output import delivery
 
 # How long a build that was asked to end may take to put things away.
 GRACE_SECONDS = 2.5

@@ -20,9 +20,9 @@ from dib_service.engine import (
 )
 from dib_service.engine.disk.layout import EXT, Layout
 from dib_service.engine.disk.partitioning import Span
-from dib_service.engine.output import Artefact
-from dib_service.engine.output_disk import described
-from dib_service.engine.output_options import DRIVERS
+from dib_service.engine.output.disk import described
+from dib_service.engine.output.files import Artefact
+from dib_service.engine.output.options import DRIVERS
 from dib_service.engine.spec import ARCHIVES, DISKS
 from dib_service.engine.verify_image import (
     BIOS_BOOT,

@@ -7,7 +7,7 @@ from pathlib import Path
 import tarfile
 
 from dib_service.engine import errors, process
-from dib_service.engine.output import Artefact
+from dib_service.engine.output.files import Artefact
 
 # Where an archive has the tree, if not in its own root.
 PREFIXES = {"aci": "rootfs/"}

@@ -7,8 +7,8 @@ from typing import Any
 from dib_service.engine.disk.layout import Layout
 from dib_service.engine.gate import faults
 from dib_service.engine.gate.plan import Firmware, Plan, Settings
-from dib_service.engine.output import Artefact
-from dib_service.engine.output_options import DRIVERS
+from dib_service.engine.output.files import Artefact
+from dib_service.engine.output.options import DRIVERS
 from dib_service.engine.spec import DISKS
 
 # The element of Ironic's deploy ramdisk.

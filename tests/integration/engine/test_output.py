@@ -11,8 +11,9 @@ from unittest import mock
 
 from oslo_utils.imageutils import format_inspector
 
-from dib_service.engine import errors, mounts, output, process, spec
-from dib_service.engine.output_options import Options
+from dib_service.engine import errors, mounts, process, spec
+from dib_service.engine.output import files
+from dib_service.engine.output.options import Options
 from tests.integration.engine import images
 
 MiB = 1024 * 1024
@@ -42,9 +43,9 @@ class Outputs(unittest.TestCase):
         return self.written_to(self.out, *formats)
 
     def written_to(self, directory, *formats, options=OPTIONS):
-        return output.write_all(
+        return files.write_all(
             spec.BuildSpec(("x",), formats, name="web"),
-            output.Source(self.path, self.image),
+            files.Source(self.path, self.image),
             output_dir=directory,
             options=options,
             warn=self.fail,
@@ -130,7 +131,7 @@ class Outputs(unittest.TestCase):
         options = Options(docker_target="web:1")
         made = self.written_to(self.out, "docker", "tar", options=options)
         self.assertFalse(Path(f"{docker}.said").exists())
-        [tar] = output.import_to_docker(made, options)
+        [tar] = files.import_to_docker(made, options)
         said = Path(f"{docker}.said").read_text().splitlines()
         self.assertIn("./image0.raw", said)
         self.assertEqual("web:1", said[-1])
@@ -144,7 +145,7 @@ class Outputs(unittest.TestCase):
         self.docker("echo no daemon >&2; exit 3")
         made = self.written("docker")
         with self.assertRaisesRegex(errors.CommandError, "no daemon"):
-            output.import_to_docker(made, OPTIONS)
+            files.import_to_docker(made, OPTIONS)
 
     def docker(self, text):
         """A program of that name, first on our PATH."""

@@ -9,9 +9,10 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import mounts, output, spec, verify
+from dib_service.engine import mounts, spec, verify
 from dib_service.engine.disk import making
-from dib_service.engine.output_options import Options
+from dib_service.engine.output import files
+from dib_service.engine.output.options import Options
 from tests.integration.engine import images, nasty, tiny
 
 ACL = "system.posix_acl"
@@ -42,9 +43,9 @@ class ReadBack(unittest.TestCase):
             cls.expected = nasty.seen(target.root, nasty.SECOND)
             # What lies below the kernel's files nobody ever sees.
             (target.root / "proc/cpuinfo").touch()
-            made = output.write_all(
+            made = files.write_all(
                 spec.BuildSpec(("x",), formats, name="web"),
-                output.Source(target.root, target.image, held.close),
+                files.Source(target.root, target.image, held.close),
                 output_dir=cls.path / "out",
                 options=Options(aci_manifest=cls.path / "manifest.json"),
                 warn=cls.warnings.append,
@@ -156,17 +157,17 @@ class ReadBack(unittest.TestCase):
 
     def test_equal_trees_give_equal_archives(self):
         again = self.path / "again"
-        output.write_all(
+        files.write_all(
             spec.BuildSpec(("x",), ("tar", "tgz", "squashfs"), name="web"),
-            output.Source(self.path / "tree", self.path),
+            files.Source(self.path / "tree", self.path),
             output_dir=again,
             options=Options(),
             warn=self.warnings.append,
         )
         first = {p.name: p.read_bytes() for p in again.iterdir()}
-        output.write_all(
+        files.write_all(
             spec.BuildSpec(("x",), ("tar", "tgz", "squashfs"), name="web"),
-            output.Source(self.path / "tree", self.path),
+            files.Source(self.path / "tree", self.path),
             output_dir=again,
             options=Options(),
             warn=lambda text: None,

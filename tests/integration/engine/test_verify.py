@@ -7,9 +7,10 @@ import shutil
 import tempfile
 import unittest
 
-from dib_service.engine import errors, output, spec, verify, verify_image
+from dib_service.engine import errors, spec, verify, verify_image
 from dib_service.engine.disk import blockdevice, making
-from dib_service.engine.output_options import Options
+from dib_service.engine.output import files
+from dib_service.engine.output.options import Options
 from tests.integration.engine import images
 from tests.unit.engine.test_verify_uefi import program
 
@@ -313,9 +314,9 @@ class Files(Verified):
         return self.written_of(self.copied(None), *formats)
 
     def written_of(self, image, *formats, options=""):
-        return output.write_all(
+        return files.write_all(
             spec.BuildSpec(("x",), formats),
-            output.Source(self.path, image),
+            files.Source(self.path, image),
             output_dir=self.path / "out",
             options=Options.of(formats, {"QEMU_IMG_OPTIONS": options}),
             warn=self.fail,

@@ -3,13 +3,14 @@
 from pathlib import Path
 import unittest
 
-from dib_service.engine import manifest, output, spec, verify
+from dib_service.engine import manifest, spec, verify
 from dib_service.engine.disk import blockdevice
+from dib_service.engine.output import files
 
 
 class Manifest(unittest.TestCase):
     def made(self, name, role, size):
-        return output.Artefact(
+        return files.Artefact(
             format=Path(name).suffix[1:],
             role=role,
             name=name,

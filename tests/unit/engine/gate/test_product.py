@@ -7,7 +7,7 @@ from dib_service.engine import errors, sizes
 from dib_service.engine.disk import layout
 from dib_service.engine.gate import product
 from dib_service.engine.gate.plan import Plan, Settings
-from dib_service.engine.output import Artefact
+from dib_service.engine.output.files import Artefact
 
 ROOT = layout.Volume(
     "root", "root", "ext4", "cloudimg-rootfs", mount_point="/"

@@ -5,8 +5,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from dib_service.engine import errors, output_options, process
-from dib_service.engine.output_options import Options
+from dib_service.engine import errors, process
+from dib_service.engine.output.options import Options, check
 
 
 class Asked(unittest.TestCase):
@@ -78,7 +78,7 @@ class Refused(unittest.TestCase):
         (self.path / name).touch(mode=0o755)
 
     def check(self, *formats, **environment):
-        output_options.check(formats, Options.of(formats, environment))
+        check(formats, Options.of(formats, environment))
 
     def test_what_this_host_has_no_program_for(self):
         for wanted, tool in (

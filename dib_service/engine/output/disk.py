@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dib_service.engine import process
-from dib_service.engine.output_options import DRIVERS, Options
+from dib_service.engine.output.options import DRIVERS, Options
 
 # Threads beside each other, but writing in order (no -W): equal bytes from
 # equal input.

@@ -15,8 +15,9 @@ from pathlib import Path
 import shutil
 from typing import Any, Literal
 
-from dib_service.engine import kernel, output_archive, output_disk
-from dib_service.engine.output_options import Options
+from dib_service.engine import kernel
+from dib_service.engine.output import archive, disk
+from dib_service.engine.output.options import Options
 from dib_service.engine.spec import ARCHIVES, DISKS, BuildSpec
 
 # A file only until it is in another program's store.
@@ -124,7 +125,7 @@ def import_to_docker(
     """
     for artefact in artefacts:
         if artefact.format == DOCKER:
-            output_archive.import_to_docker(artefact.path, options)
+            archive.import_to_docker(artefact.path, options)
             artefact.path.unlink()
     return tuple(each for each in artefacts if each.format != DOCKER)
 
@@ -161,18 +162,18 @@ def _images(
     """Each of the formats, and further disks, in ``place``."""
     files = {each: place / wanted.file_name(each) for each in wanted.formats}
     for each in filter(files.__contains__, ARCHIVES):
-        output_archive.write(each, source.root, files[each], options, warn)
+        archive.write(each, source.root, files[each], options, warn)
     source.put_away()
     disks = [each for each in DISKS if each in files]
     virtual_size = source.image.stat().st_size if disks else 0
     # What reads the image comes first: it is moved for raw.
     for each in reversed(disks):
-        output_disk.write(each, source.image, files[each], options)
+        disk.write(each, source.image, files[each], options)
     # diskimage-builder makes further disks and then loses them.
-    for name, disk in source.others.items():
+    for name, further in source.others.items():
         if disks:
             path = place / f"{wanted.name}-{name}.raw"
-            output_disk.write("raw", disk, path, options)
+            disk.write("raw", further, path, options)
     return [
         *(_image(*each, virtual_size) for each in files.items()),
         # Some of qemu-img's own formats have further files, too.

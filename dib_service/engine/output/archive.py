@@ -9,7 +9,7 @@ from pathlib import Path
 import shutil
 
 from dib_service.engine import kernel, process
-from dib_service.engine.output_options import Options
+from dib_service.engine.output.options import Options
 
 # Full of the kernel's files on a running machine, whatever lies below.
 KERNELS = ("proc", "sys")

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from dib_service.engine import delivery
+from dib_service.engine.output import delivery
 
 
 class Delivery(unittest.TestCase):

@@ -1,0 +1,1 @@
+"""The files that a build gives, and how they get to their place."""
