@@ -23,7 +23,6 @@ from dib_service.engine import (
     tidy,
     unmounting,
     usage,
-    verify,
 )
 from dib_service.engine.catalogue import NO_IMAGE
 from dib_service.engine.disk import blockdevice, making, parameters
@@ -31,6 +30,7 @@ from dib_service.engine.gate import product, trial
 from dib_service.engine.gate.plan import Settings
 from dib_service.engine.output import files, options
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
+from dib_service.engine.verify import checks
 from dib_service.engine.workspace import build_place
 
 # A filesystem with less than this is full, whatever it was that failed.
@@ -180,7 +180,7 @@ def build_image(wanted: BuildSpec, ctx: Context) -> None:
         # That command may have changed something, too.
         ctx.settle(wanted.name)
         with events.phase(ctx.say, "verify"):
-            seen = verify.check(
+            seen = checks.check(
                 artefacts, layout, scratch=ctx.workspace / "image"
             )
         made = manifest.of(

@@ -5,10 +5,11 @@ import datetime
 import importlib.metadata
 from typing import Any
 
-from dib_service.engine import elements, verify
+from dib_service.engine import elements
 from dib_service.engine.disk import blockdevice
 from dib_service.engine.output import files
 from dib_service.engine.spec import DISKS, BuildSpec
+from dib_service.engine.verify import checks
 
 VERSION = 1
 
@@ -21,7 +22,7 @@ def of(
     artefacts: Sequence[files.Artefact],
     *,
     tree: Mapping[str, Any],
-    seen: verify.Seen | None,
+    seen: checks.Seen | None,
 ) -> dict[str, Any]:
     """The manifest, in its JSON form.
 
@@ -78,7 +79,7 @@ def _product(
     return {}
 
 
-def _disk(seen: verify.Seen | None) -> dict[str, Any]:
+def _disk(seen: checks.Seen | None) -> dict[str, Any]:
     if seen is None:
         return {}
     facts: dict[str, Any] = {

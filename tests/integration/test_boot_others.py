@@ -12,7 +12,8 @@ import tempfile
 
 import testtools
 
-from dib_service.engine import elements, verify_image
+from dib_service.engine import elements
+from dib_service.engine.verify.image import Filesystem
 from tests import qemu
 from tests.conformance import peer
 
@@ -99,7 +100,7 @@ class TestOthers(testtools.TestCase):
 
     def test_a_partition_image_with_its_kernel_and_ramdisk(self) -> None:
         image = self.build("debian")
-        inside = verify_image.Filesystem(image, 0)
+        inside = Filesystem(image, 0)
         kernel, ramdisk = (
             self.dumped(image, name)
             for prefix in ("vmlinuz-", "initrd.img-")

@@ -10,7 +10,8 @@ import tempfile
 
 import testtools
 
-from dib_service.engine import verify_image, verify_uefi
+from dib_service.engine.verify import uefi
+from dib_service.engine.verify.image import partition_table
 from tests import qemu
 from tests.integration import published
 
@@ -27,7 +28,7 @@ class TestRefused(testtools.TestCase):
             *("qemu-img", "convert", "-O", "raw"),
             *(str(published.debian_image()), str(self.image)),
         )
-        esp = verify_image.partition_table(self.image, 512).spans[0]
+        esp = partition_table(self.image, 512).spans[0]
         self.esp = f"{self.image}@@{esp.offset}"
 
     def run_tool(self, *words: str) -> None:
@@ -37,12 +38,12 @@ class TestRefused(testtools.TestCase):
         """Leave the loader as it was, but for who vouches for it."""
         copy = self.image.with_name("loader")
         self.run_tool("mcopy", "-i", self.esp, f"::{LOADER}", str(copy))
-        self.assertTrue(verify_uefi.is_signed(copy))
+        self.assertTrue(uefi.is_signed(copy))
         data = bytearray(copy.read_bytes())
         (header,) = struct.unpack_from("<I", data, 0x3C)
         struct.pack_into("<II", data, header + 24 + 144, 0, 0)
         copy.write_bytes(data)
-        self.assertFalse(verify_uefi.is_signed(copy))
+        self.assertFalse(uefi.is_signed(copy))
         self.run_tool("mcopy", "-o", "-i", self.esp, str(copy), f"::{LOADER}")
 
     def test_a_loader_without_its_signature(self) -> None:

@@ -8,8 +8,9 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import verify, verify_image
 from dib_service.engine.disk import making
+from dib_service.engine.verify import checks
+from dib_service.engine.verify.image import Filesystem, partition_table
 from tests import qemu
 from tests.integration.engine import images
 
@@ -57,7 +58,7 @@ class BootLoader(unittest.TestCase):
 
     def boots(self, kind, *firmwares, sector=512):
         image = images.bootable(kind, self.path)
-        verify.check_image(image, images.layout(kind))
+        checks.check_image(image, images.layout(kind))
         for firmware in firmwares or ("bios",):
             with self.subTest(firmware):
                 # The firmware found the boot sector or the loader, it found
@@ -145,8 +146,8 @@ class BootLoader(unittest.TestCase):
 
     def test_the_menu_finds_root_by_label_and_names_nothing_of_the_host(self):
         image = self.boots("gpt")
-        root = verify_image.partition_table(image, 512).spans[-1]
-        inside = verify_image.Filesystem(image, root.offset)
+        root = partition_table(image, 512).spans[-1]
+        inside = Filesystem(image, root.offset)
         menu = inside.text("/boot/grub/grub.cfg")
         self.assertIn("root=LABEL=cloudimg-rootfs", menu)
         self.assertIn("console=tty0 console=ttyS0,115200", menu)

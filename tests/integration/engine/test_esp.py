@@ -2,9 +2,10 @@
 
 import os
 
-from dib_service.engine import errors, verify_image
+from dib_service.engine import errors
 from dib_service.engine.disk import blockdevice
 from dib_service.engine.sizes import MiB
+from dib_service.engine.verify.image import Filesystem, partition_table
 from tests.integration.engine import images
 from tests.integration.engine.disks import Disks
 
@@ -32,7 +33,7 @@ class SystemPartitions(Disks):
 
     def listed(self, image, sector=512):
         """What lies in the ESP, by path."""
-        esp = verify_image.partition_table(image, sector).spans[0]
+        esp = partition_table(image, sector).spans[0]
         place = f"{image}@@{esp.offset}"
         names = images.run("mdir", "-/", "-b", "-i", place, "::")
         return {
@@ -63,10 +64,8 @@ class SystemPartitions(Disks):
                 self.assertEqual("shim", found["/EFI/debian/shimx64.efi"])
                 self.assertEqual("grub", found["/EFI/BOOT/BOOTX64.EFI"])
                 self.assertEqual(3, len(found))
-                table = verify_image.partition_table(target.image, block_size)
-                inside = verify_image.Filesystem(
-                    target.image, table.spans[1].offset
-                )
+                table = partition_table(target.image, block_size)
+                inside = Filesystem(target.image, table.spans[1].offset)
                 self.assertEqual([], list(inside.names("/boot/efi")))
                 esp = self.path / "esp"
                 images.run(

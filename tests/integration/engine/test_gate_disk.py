@@ -6,11 +6,12 @@ import subprocess
 import tempfile
 import unittest
 
-from dib_service.engine import sizes, verify_image
+from dib_service.engine import sizes
 from dib_service.engine.disk import layout, partitioning
 from dib_service.engine.gate import disk, drive
 from dib_service.engine.gate.plan import LARGER, Plan, Settings
 from dib_service.engine.sizes import GiB, MiB
+from dib_service.engine.verify.image import partition_table
 
 ABOUT = drive.Machine(
     "u-u-i-d", "machine-1", "52:54:00:00:00:01", "ssh-x AAAA"
@@ -97,7 +98,7 @@ class Disks(unittest.TestCase):
         self.assertEqual(before, image.read_bytes())
         raw = self.converted(made.path, made.format, "raw", "after.raw")
         self.assertEqual(GiB + LARGER, raw.stat().st_size)
-        found = verify_image.partition_table(raw, 512)
+        found = partition_table(raw, 512)
         self.assertEqual(label, found.label)
         [_, root, config] = found.spans
         self.assertEqual(self.root, root)
@@ -126,7 +127,7 @@ class Disks(unittest.TestCase):
             self.plan("raw", bare=True), image, self.iso, self.folder
         )
         self.assertEqual("raw", made.format)
-        [root, config] = verify_image.partition_table(made.path, 512).spans
+        [root, config] = partition_table(made.path, 512).spans
         self.assertEqual(
             image.read_bytes(),
             self.read(made.path, root.offset, image.stat().st_size),

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 import re
 
-from dib_service.engine import verify_image
 from dib_service.engine.disk import blockdevice
 from dib_service.engine.sizes import MiB, TiB
+from dib_service.engine.verify.image import Filesystem, named, partition_table
 from tests.integration.engine import images, nasty
 from tests.integration.engine.disks import Disks
 
@@ -96,13 +96,13 @@ class WholeDisks(Disks):
             ):
                 pass
             images.run("sfdisk", "--verify", target.image)
-            found = verify_image.partition_table(target.image, 512)
+            found = partition_table(target.image, 512)
             self.assertEqual(kind, found.label)
             root = found.spans[-1]
             images.run("e2fsck", "-fn", f"{target.image}?offset={root.offset}")
             self.assertEqual(
                 "cloudimg-rootfs",
-                verify_image.named(target.image, root.offset).label,
+                named(target.image, root.offset).label,
             )
             target.image.unlink()
 
@@ -110,11 +110,11 @@ class WholeDisks(Disks):
         layout = images.layout("gpt", DIB_BLOCK_SIZE="4096")
         with self.laid_out(layout) as target:
             pass
-        found = verify_image.partition_table(target.image, 4096)
+        found = partition_table(target.image, 4096)
         self.assertEqual("gpt", found.label)
         self.assertEqual(
             "cloudimg-rootfs",
-            verify_image.named(target.image, found.spans[-1].offset).label,
+            named(target.image, found.spans[-1].offset).label,
         )
 
     def test_more_than_one_filesystem(self):
@@ -135,14 +135,12 @@ class WholeDisks(Disks):
              "LABEL=swap none swap sw 0 0"],
             fstab.splitlines(),
         )  # fmt: skip
-        root, log, _swap = verify_image.partition_table(
-            target.image, 512
-        ).spans
-        inside = verify_image.Filesystem(target.image, root.offset)
+        root, log, _swap = partition_table(target.image, 512).spans
+        inside = Filesystem(target.image, root.offset)
         self.assertEqual([], [
             name for name in inside.names("/var/log") if name != "lost+found"
         ])  # fmt: skip
-        inside = verify_image.Filesystem(target.image, log.offset)
+        inside = Filesystem(target.image, log.offset)
         self.assertEqual(MiB, inside.size("/deep/file"))
 
 
@@ -188,7 +186,7 @@ class OtherLayouts(Disks):
                             for tag in ("LABEL", "TYPE")
                         ],
                     )
-                table = verify_image.partition_table(target.image, 512)
+                table = partition_table(target.image, 512)
                 with self.mounted_again(
                     target.image, table.spans[-1].offset
                 ) as place:
@@ -207,7 +205,7 @@ class OtherLayouts(Disks):
                 self.assertRegex(told, rf"\[{name}\]=/dev/loop")
         data = self.path / "data.raw"
         self.assertEqual({"data": data}, target.others)
-        found = verify_image.partition_table(data, 512)
+        found = partition_table(data, 512)
         with self.mounted_again(data, found.spans[0].offset) as place:
             self.assertEqual("kept", (place / "file").read_text())
         with self.mounted_again(target.image) as place:

@@ -9,10 +9,11 @@ import tempfile
 import time
 import unittest
 
-from dib_service.engine import mounts, spec, verify
+from dib_service.engine import mounts, spec
 from dib_service.engine.disk import making
 from dib_service.engine.output import files
 from dib_service.engine.output.options import Options
+from dib_service.engine.verify import checks
 from tests.integration.engine import images, nasty, tiny
 
 ACL = "system.posix_acl"
@@ -177,7 +178,7 @@ class ReadBack(unittest.TestCase):
             self.assertEqual(first[path.name], path.read_bytes(), path.name)
 
     def test_they_pass_their_own_check(self):
-        verify.check(
+        checks.check(
             list(self.made.values()),
             images.layout(),
             scratch=self.path,

@@ -7,12 +7,14 @@ import shutil
 import tempfile
 import unittest
 
-from dib_service.engine import errors, spec, verify, verify_image
+from dib_service.engine import errors, spec
 from dib_service.engine.disk import blockdevice, making
 from dib_service.engine.output import files
 from dib_service.engine.output.options import Options
+from dib_service.engine.verify import checks
+from dib_service.engine.verify.image import partition_table
 from tests.integration.engine import images
-from tests.unit.engine.test_verify_uefi import program
+from tests.unit.engine.verify.test_uefi import program
 
 MiB = 1024 * 1024
 GRUB_CFG = "/boot/grub/grub.cfg"
@@ -62,7 +64,7 @@ class Verified(unittest.TestCase):
 
     def refused(self, image, kind, check):
         with self.assertRaises(errors.VerifyFailed) as caught:
-            verify.check_image(image, images.layout(kind))
+            checks.check_image(image, images.layout(kind))
         self.assertEqual(check, caught.exception.facts["check"])
         # What is wrong; what to do.
         self.assertIn("; ", str(caught.exception))
@@ -72,7 +74,7 @@ class Images(Verified):
     def place(self, image, kind):
         offset = 0
         if kind:
-            table = verify_image.partition_table(image, 512)
+            table = partition_table(image, 512)
             offset = table.spans[-1].offset
         return f"{image}?offset={offset}"
 
@@ -91,7 +93,7 @@ class Images(Verified):
     def test_sound_images_pass(self):
         for kind in self.kinds:
             with self.subTest(kind):
-                verify.check_image(self.sound[kind], images.layout(kind))
+                checks.check_image(self.sound[kind], images.layout(kind))
 
     def test_what_starts_it_and_its_root_are_seen(self):
         for kind, boot_modes in (
@@ -102,7 +104,7 @@ class Images(Verified):
         ):
             with self.subTest(kind):
                 image = self.sound[kind]
-                seen = verify.check_image(image, images.layout(kind))
+                seen = checks.check_image(image, images.layout(kind))
                 self.assertEqual(boot_modes, seen.boot_modes)
                 # The loader is what grub itself makes, and nobody signed.
                 self.assertFalse(seen.secure_boot)
@@ -161,7 +163,7 @@ class Images(Verified):
             self.with_file(None, "/etc/machine-id", ""),
             self.edited(None, "rm /etc/machine-id", f"rm {dbus}"),
         ):
-            verify.check_image(sound, images.layout())
+            checks.check_image(sound, images.layout())
 
     def test_the_menu(self):
         for path in (GRUB_CFG, "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1"):
@@ -203,7 +205,7 @@ class Images(Verified):
                     self.refused(image, kind, "boot-sector")
 
     def table(self, kind):
-        return verify_image.partition_table(self.sound[kind], 512)
+        return partition_table(self.sound[kind], 512)
 
     def esp(self, image):
         return f"{image}@@{self.table('efi').spans[0].offset}"
@@ -250,7 +252,7 @@ class Images(Verified):
             size=None,
         ) as target:
             pass
-        seen = verify.check_image(target.image, layout)
+        seen = checks.check_image(target.image, layout)
         self.assertEqual(("uefi",), seen.boot_modes)
 
     def test_a_chain_that_is_signed(self):
@@ -274,7 +276,7 @@ class Images(Verified):
         self.assertFalse(self.seen(image).secure_boot)
 
     def seen(self, image):
-        return verify.check_image(image, images.layout("efi"))
+        return checks.check_image(image, images.layout("efi"))
 
     def test_an_unsigned_loader_where_there_is_a_signed_one(self):
         # The tree has the distribution's shim; what firmware starts is not it.
@@ -323,7 +325,7 @@ class Files(Verified):
         )
 
     def check(self, *artefacts):
-        verify.check(artefacts, images.layout(), scratch=self.path)
+        checks.check(artefacts, images.layout(), scratch=self.path)
 
     def assert_refused(self, check, *artefacts):
         with self.assertRaises(errors.VerifyFailed) as caught:

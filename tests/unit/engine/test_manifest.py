@@ -3,9 +3,10 @@
 from pathlib import Path
 import unittest
 
-from dib_service.engine import manifest, spec, verify
+from dib_service.engine import manifest, spec
 from dib_service.engine.disk import blockdevice
 from dib_service.engine.output import files
+from dib_service.engine.verify import checks
 
 
 class Manifest(unittest.TestCase):
@@ -47,7 +48,7 @@ class Manifest(unittest.TestCase):
                 self.assertEqual(product, found.get("product"))
 
     def test_what_was_read_and_seen_stands_together(self):
-        seen = verify.Seen("u-u", 7, ("bios", "uefi"), secure_boot=True)
+        seen = checks.Seen("u-u", 7, ("bios", "uefi"), secure_boot=True)
         found = self.manifest(tree={"os_distro": "debian"}, seen=seen)
         self.assertEqual(
             {
@@ -62,9 +63,9 @@ class Manifest(unittest.TestCase):
         )
 
     def test_what_no_firmware_starts_says_nothing_of_it(self):
-        found = self.manifest(seen=verify.Seen("u-u", 7))["image"]
+        found = self.manifest(seen=checks.Seen("u-u", 7))["image"]
         self.assertEqual({"product", "root_uuid", "root_size"}, set(found))
-        seen = verify.Seen("u-u", 7, ("bios",))
+        seen = checks.Seen("u-u", 7, ("bios",))
         found = self.manifest(seen=seen)["image"]
         self.assertNotIn("secure_boot", found)
 

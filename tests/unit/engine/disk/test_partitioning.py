@@ -5,11 +5,12 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import errors, verify_image
+from dib_service.engine import errors
 from dib_service.engine.disk import partitioning
 from dib_service.engine.disk.layout import Partition, Table
 from dib_service.engine.disk.partitioning import Span
 from dib_service.engine.sizes import GiB, MiB, TiB, parse
+from dib_service.engine.verify.image import partition_table
 
 
 def table(*sizes, label="gpt", align=MiB, primary=4):
@@ -100,7 +101,7 @@ class Written(unittest.TestCase):
         shape = table("10MiB", "100%", label="mbr")
         spans = partitioning.spans(shape, 100 * MiB)
         partitioning.write(self.image, shape, spans, 512)
-        found = verify_image.partition_table(self.image, 512)
+        found = partition_table(self.image, 512)
         self.assertEqual("mbr", found.label)
         self.assertEqual(list(spans.values()), found.spans)
         self.assertEqual(["83", "83"], found.types)
@@ -114,7 +115,7 @@ class Written(unittest.TestCase):
             shape = table(*sizes, label="mbr", primary=1, align=512 * 1024)
             spans = partitioning.spans(shape, 100 * MiB)
             partitioning.write(self.image, shape, spans, 512)
-            found = verify_image.partition_table(self.image, 512)
+            found = partition_table(self.image, 512)
             self.assertEqual(list(spans.values()), found.spans)
             self.assertEqual(["83"] * (count + 1), found.types)
             self.assertEqual(count + 4, found.spans[-1].number)
@@ -131,24 +132,24 @@ class Written(unittest.TestCase):
         shape = table("10MiB")
         spans = partitioning.spans(shape, 100 * MiB)
         partitioning.write(self.image, shape, spans, 512)
-        found = verify_image.partition_table(self.image, 512)
+        found = partition_table(self.image, 512)
         self.assertEqual(list(spans.values()), found.spans)
         for at in (2**64 - 1, 100 * MiB // 512):
             with self.image.open("r+b") as disk:
                 disk.seek(512 + 72)
                 disk.write(at.to_bytes(8, "little"))
             with self.assertRaisesRegex(ValueError, "damaged"):
-                verify_image.partition_table(self.image, 512)
+                partition_table(self.image, 512)
 
     def test_a_partition_that_is_not_on_the_disk(self):
         shape = table("10MiB", label="mbr")
         spans = partitioning.spans(shape, 100 * MiB)
         partitioning.write(self.image, shape, spans, 512)
         os.truncate(self.image, 11 * MiB)
-        verify_image.partition_table(self.image, 512)
+        partition_table(self.image, 512)
         os.truncate(self.image, 11 * MiB - 512)
         with self.assertRaisesRegex(ValueError, "partition 1 is not on"):
-            verify_image.partition_table(self.image, 512)
+            partition_table(self.image, 512)
 
     def test_a_chain_of_logical_partitions_that_leads_away(self):
         shape = table("10MiB", "1MiB", label="mbr", primary=1)
@@ -158,8 +159,8 @@ class Written(unittest.TestCase):
             disk.seek(446 + 16 + 8)
             disk.write((2**32 - 1).to_bytes(4, "little"))
         with self.assertRaisesRegex(ValueError, "no table before it"):
-            verify_image.partition_table(self.image, 512)
+            partition_table(self.image, 512)
 
     def test_nothing_is_no_table(self):
         with self.assertRaises(ValueError):
-            verify_image.partition_table(self.image, 512)
+            partition_table(self.image, 512)

@@ -6,11 +6,12 @@ import tempfile
 import unittest
 import zlib
 
-from dib_service.engine import sizes, verify_image
+from dib_service.engine import sizes
 from dib_service.engine.disk import layout, partitioning
 from dib_service.engine.gate import table
 from dib_service.engine.gate.faults import Found
 from dib_service.engine.sizes import GiB, MiB
+from dib_service.engine.verify.image import partition_table
 
 SIZE = 2 * GiB
 
@@ -39,7 +40,7 @@ class Disk:
 
     @property
     def parts(self):
-        return verify_image.partition_table(self.path, self.sector)
+        return partition_table(self.path, self.sector)
 
     def header(self, block):
         with self.path.open("rb") as file:

@@ -13,7 +13,7 @@ import tempfile
 
 from dib_service.engine import errors, process
 from dib_service.engine.disk.partitioning import Span
-from dib_service.engine.verify_image import Filesystem
+from dib_service.engine.verify.image import Filesystem
 
 REMOVABLE = "/EFI/BOOT"
 

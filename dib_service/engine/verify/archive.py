@@ -1,4 +1,4 @@
-"""Looks into finished archives, as ``verify`` does into disks."""
+"""Looks into finished archives, as ``checks`` does into disks."""
 
 from collections.abc import Mapping
 import dataclasses

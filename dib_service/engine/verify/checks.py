@@ -12,19 +12,15 @@ from pathlib import Path
 import re
 import tempfile
 
-from dib_service.engine import (
-    errors,
-    process,
-    verify_archive,
-    verify_uefi,
-)
+from dib_service.engine import errors, process
 from dib_service.engine.disk.layout import EXT, Layout
 from dib_service.engine.disk.partitioning import Span
 from dib_service.engine.output.disk import described
 from dib_service.engine.output.files import Artefact
 from dib_service.engine.output.options import DRIVERS
 from dib_service.engine.spec import ARCHIVES, DISKS
-from dib_service.engine.verify_image import (
+from dib_service.engine.verify import archive, uefi
+from dib_service.engine.verify.image import (
     BIOS_BOOT,
     EFI_SYSTEM,
     Filesystem,
@@ -82,7 +78,7 @@ def check(
             seen = check_image(image, layout)
     for artefact in images:
         if artefact.format in ARCHIVES:
-            verify_archive.check(artefact)
+            archive.check(artefact)
     return seen
 
 
@@ -290,7 +286,7 @@ def _check_boot_code(
     machines: dict[str, bool] = {}
     systems = _of_type(table, *EFI_SYSTEM)
     for span in systems:
-        machines |= verify_uefi.check(verify_uefi.Fat(image, span), root)
+        machines |= uefi.check(uefi.Fat(image, span), root)
     bios = table.label == "mbr" or bool(_of_type(table, BIOS_BOOT))
     if not systems and not bios:
         raise _no_boot_sector(
@@ -319,7 +315,7 @@ def _of_type(table: PartitionTable, *wanted: str) -> list[Span]:
 
 
 def _no_boot_sector(problem: str) -> errors.VerifyFailed:
-    return errors.VerifyFailed("boot-sector", problem, verify_uefi.REMEDY)
+    return errors.VerifyFailed("boot-sector", problem, uefi.REMEDY)
 
 
 def _check_boot_sector(image: Path, table: PartitionTable) -> None:

@@ -5,7 +5,7 @@ import struct
 import tempfile
 import unittest
 
-from dib_service.engine import verify_uefi
+from dib_service.engine.verify import uefi
 
 HEADER = 0x80
 SIZE = 4096
@@ -33,17 +33,17 @@ class Loaders(unittest.TestCase):
 
     def signed(self, data):
         self.path.write_bytes(data)
-        return verify_uefi.is_signed(self.path)
+        return uefi.is_signed(self.path)
 
     def test_signed(self):
         for magic in (0x10B, 0x20B):
             data = program(magic=magic, certificates=(SIZE - 512, 512))
             self.assertTrue(self.signed(data))
-            self.assertTrue(verify_uefi.is_program(self.path))
+            self.assertTrue(uefi.is_program(self.path))
 
     def test_not_signed(self):
         self.assertFalse(self.signed(program()))
-        self.assertTrue(verify_uefi.is_program(self.path))
+        self.assertTrue(uefi.is_program(self.path))
         # Cut off: what it speaks of is not there.
         self.assertFalse(self.signed(program(certificates=(SIZE, 512))))
 
@@ -59,4 +59,4 @@ class Loaders(unittest.TestCase):
             program(magic=0x107),
         ):
             self.assertFalse(self.signed(data))
-            self.assertFalse(verify_uefi.is_program(self.path))
+            self.assertFalse(uefi.is_program(self.path))
