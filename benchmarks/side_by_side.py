@@ -72,7 +72,11 @@ def measure(
     """The seconds of each, in each round and in the middle."""
     commands = {
         THEIRS: [str(peer / "bin/disk-image-create")],
-        OURS: [sys.executable, "-m", "dib_service.engine.image_create"],
+        OURS: [
+            sys.executable,
+            "-m",
+            "dib_service.engine.commands.image_create",
+        ],
     }
     done = []
     for number in range(rounds):

@@ -182,7 +182,7 @@ def _run_ours(side: Side, wanted: Wanted) -> None:
     _run(
         side,
         wanted,
-        [sys.executable, "-m", "dib_service.engine.image_create"],
+        [sys.executable, "-m", "dib_service.engine.commands.image_create"],
         {"PATH": f"{OUR_BIN}:{PATH}", "PYTHONPATH": str(CHECKOUT)},
         # Its elements, none of ours that have the same name.
         (*wanted.own, peer.elements()),

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from dib_service.engine import element_info
+from dib_service.engine.commands import element_info
 
 if __name__ == "__main__":
     sys.exit(element_info.run("element-info", sys.argv[1:]))

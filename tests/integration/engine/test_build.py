@@ -418,7 +418,8 @@ class ImageCreate(tiny.TinyBuild):
     def create(self, *words, **environment):
         return subprocess.run(
             [
-                *(sys.executable, "-m", "dib_service.engine.image_create"),
+                *(sys.executable, "-m"),
+                "dib_service.engine.commands.image_create",
                 *words,
             ],
             check=True,

@@ -38,7 +38,7 @@ class DropIns(tiny.TinyBuild):
         program.write_text(
             f"#!{sys.executable}\nimport sys\n"
             f"sys.path.insert(0, {str(tiny.CHECKOUT)!r})\n"
-            "from dib_service.engine import drop_in\n"
+            "from dib_service.engine.commands import drop_in\n"
             "sys.exit(drop_in.main())\n"
         )
         program.chmod(0o755)

@@ -9,7 +9,10 @@ import unittest
 
 CHECKOUT = Path(__file__).parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEM2Ne91Bm5PCiEDssNMA me@here"
-BUILD = "import sys; from dib_service.engine import image_create as program"
+BUILD = (
+    "import sys; "
+    "from dib_service.engine.commands import image_create as program"
+)
 
 
 class OwnTest(unittest.TestCase):

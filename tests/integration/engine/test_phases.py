@@ -274,7 +274,8 @@ class ImageCreate(tiny.TinyBuild):
 
     def create(self, *names, **variables):
         return [
-            *(sys.executable, "-m", "dib_service.engine.image_create"),
+            *(sys.executable, "-m"),
+            "dib_service.engine.commands.image_create",
             *("-o", self.output / "my", "-t", "raw", "tiny", *names),
         ], {
             "ELEMENTS_PATH": str(self.elements),

@@ -290,7 +290,8 @@ class InChroot(tiny.TinyBuild):
 
     def test_a_persons_build_there(self):
         built = self.in_chroot(
-            *("dib_service.engine.image_create", "-o", self.output / "image"),
+            "dib_service.engine.commands.image_create",
+            *("-o", self.output / "image"),
             "tiny",
             ELEMENTS_PATH=str(self.elements),
             TMPDIR=str(self.workspace),

@@ -6,7 +6,8 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import console, errors, events
+from dib_service.engine import errors, events
+from dib_service.engine.commands import console
 
 STORY = (
     ("phase", {"phase": "install.d", "state": "start"}),

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from dib_service.engine import console, errors, process, redaction, spec
+from dib_service.engine import errors, process, redaction, spec
+from dib_service.engine.commands import console
 
 Entry = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ KEPT = ("HOME", "PATH")
 
 RUN = (
     "import sys; sys.path.insert(0, {package!r}); "
-    "from dib_service.engine import image_create; "
+    "from dib_service.engine.commands import image_create; "
     "sys.exit(image_create.run(sys.argv[1], sys.argv[2:]))"
 )
 
@@ -113,7 +114,7 @@ class Command:
 
     def run(self) -> int:
         """Its exit code."""
-        package = Path(__file__).resolve().parents[2]
+        package = Path(__file__).resolve().parents[3]
         start = RUN.format(package=str(package))
         return process.foreground(
             (sys.executable, "-I", "-c", start, *self.words),

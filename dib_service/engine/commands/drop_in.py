@@ -7,7 +7,7 @@ them starts this program with its own name as the first word.
 from collections.abc import Callable, Mapping, Sequence
 import sys
 
-from dib_service.engine import definitions, element_info, image_create
+from dib_service.engine.commands import definitions, element_info, image_create
 
 COMMANDS: Mapping[str, Callable[[str, Sequence[str]], int]] = {
     "disk-image-create": image_create.run,

@@ -8,7 +8,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from dib_service.engine import definitions, errors
+from dib_service.engine import errors
+from dib_service.engine.commands import definitions
 
 
 class Place(unittest.TestCase):

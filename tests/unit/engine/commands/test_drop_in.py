@@ -7,9 +7,9 @@ import sys
 import unittest
 from unittest import mock
 
-from dib_service.engine import drop_in
+from dib_service.engine.commands import drop_in
 
-SCRIPTS = Path(__file__).parents[3] / "drop-in"
+SCRIPTS = Path(__file__).parents[4] / "drop-in"
 
 
 class DropIn(unittest.TestCase):

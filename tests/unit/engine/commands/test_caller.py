@@ -4,7 +4,8 @@ import os
 import unittest
 from unittest import mock
 
-from dib_service.engine import caller, errors, process
+from dib_service.engine import errors, process
+from dib_service.engine.commands import caller
 
 AWKWARD = {
     "A": "two\nlines = 'one'",

@@ -2,7 +2,8 @@
 
 import unittest
 
-from dib_service.engine import command_line, errors
+from dib_service.engine import errors
+from dib_service.engine.commands import command_line
 
 
 def parsed(*words, **environment):

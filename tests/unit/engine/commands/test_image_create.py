@@ -3,13 +3,8 @@
 from pathlib import Path
 import unittest
 
-from dib_service.engine import (
-    caller,
-    command_line,
-    errors,
-    image_create,
-    spec,
-)
+from dib_service.engine import errors, spec
+from dib_service.engine.commands import caller, command_line, image_create
 
 GIB = 1024**3
 

@@ -7,16 +7,10 @@ import os
 from pathlib import Path
 import sys
 
-from dib_service.engine import (
-    console,
-    elements,
-    errors,
-    installed,
-    spec,
-    supervisor,
-)
-from dib_service.engine.caller import Caller
-from dib_service.engine.command_line import (
+from dib_service.engine import elements, errors, installed, spec, supervisor
+from dib_service.engine.commands import console
+from dib_service.engine.commands.caller import Caller
+from dib_service.engine.commands.command_line import (
     DROP_IN_PATH,
     VERSION,
     CommandLine,

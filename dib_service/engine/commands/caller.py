@@ -20,7 +20,7 @@ from dib_service.engine import errors, process
 
 OF_ROOT = (
     "import sys; sys.path.insert(0, {package!r}); "
-    "from dib_service.engine import image_create; "
+    "from dib_service.engine.commands import image_create; "
     "sys.exit(image_create.of_root(sys.argv[1:]))"
 )
 
@@ -131,4 +131,4 @@ def _watch(ourselves: int, theirs: int) -> Never:
 
 
 def _package() -> Path:
-    return Path(__file__).resolve().parents[2]
+    return Path(__file__).resolve().parents[3]

@@ -1,0 +1,1 @@
+"""diskimage-builder's commands, for people without a cloud."""
