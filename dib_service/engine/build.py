@@ -13,16 +13,13 @@ from dib_service.engine import (
     environment,
     errors,
     events,
-    facts,
     hooks,
     layer,
     manifest,
     mounts,
     nosync,
     redaction,
-    tidy,
     unmounting,
-    usage,
 )
 from dib_service.engine.catalogue import NO_IMAGE
 from dib_service.engine.disk import blockdevice, making, parameters
@@ -30,6 +27,7 @@ from dib_service.engine.gate import product, trial
 from dib_service.engine.gate.plan import Settings
 from dib_service.engine.output import files, options
 from dib_service.engine.spec import ARCHITECTURES, BuildSpec
+from dib_service.engine.tree import facts, tidy, usage
 from dib_service.engine.verify import checks
 from dib_service.engine.workspace import build_place
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import tempfile
 import unittest
 
-from dib_service.engine import usage
+from dib_service.engine.tree import usage
 
 MiB = 1024**2
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from dib_service.engine import inside
+from dib_service.engine.tree import inside
 from tests.unit.engine.test_elements import OnDisk
 
 

@@ -1,6 +1,6 @@
 """What a build leaves behind goes, and nothing outside of the tree."""
 
-from dib_service.engine import tidy
+from dib_service.engine.tree import tidy
 from tests.unit.engine.test_elements import OnDisk
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from dib_service.engine import inside
+from dib_service.engine.tree import inside
 
 # What libosinfo and Glance call a distribution, where os-release's ID says
 # it otherwise. Glance lists synonyms that must not be used ("redhat",

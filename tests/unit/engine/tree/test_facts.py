@@ -1,6 +1,6 @@
 """What a tree says of itself, and what is made of it."""
 
-from dib_service.engine import facts, inside
+from dib_service.engine.tree import facts, inside
 from tests.unit.engine.test_elements import OnDisk
 
 # The ID and VERSION_ID of os-release, and what Glance is told.

@@ -1,0 +1,1 @@
+"""The tree that an image is made of: read, weighed and tidied."""
