@@ -59,7 +59,7 @@ MADE_OF: Mapping[str, tuple[str, ...]] = {
     "systemd": ("systemd", "libsystemd-shared"),
     "tar": ("tar",),
     "util-linux": ("mount", "util-linux", "util-linux-extra"),
-    "zypper": ("libzypp-common", "zypper", "zypper-common"),
+    "zypper": ("zypper", "zypper-common"),
 }
 
 # Of no more than a name here.
