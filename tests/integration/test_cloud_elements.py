@@ -101,6 +101,47 @@ class InTheImage(hooks.InsideCase):
                 self.assertEqual(text, self.text(path))
                 self.gone(f"{directory}/dib-{name}", f"{path}.dib-aside")
 
+    def test_repositories_of_the_host_serve_the_build_alone(self) -> None:
+        directory = self.root / "etc/yum.repos.d"
+        host = self.place / "host.repo"
+        host.write_text(FEDORA)
+        # Also in an image that has no such directory yet.
+        for there in (False, True):
+            with self.subTest(there=there):
+                if there:
+                    (directory / "host.repo").write_text("its own")
+                done = self.ended(
+                    "yum/extra-data.d/14-repositories",
+                    TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+                    DIB_YUM_REPO_CONF=str(host),
+                )
+                self.assertEqual((0, ""), (done.returncode, done.stderr))
+                # A mirror does not stand in for what the operator named.
+                self.inside(
+                    "cloud-image/pre-install.d/01-lend-mirror",
+                    DIB_DISTRIBUTION_MIRROR=MIRROR,
+                    DIB_CLOUD_IMAGE_MIRRORED=self.mirrored("fedora"),
+                )
+                lent = "etc/yum.repos.d/dib-host.repo"
+                self.assertEqual(FEDORA, self.text(lent))
+                self.run_hook("yum/cleanup.d/90-yum-build-settings")
+                self.assertEqual(
+                    ["host.repo"] if there else [],
+                    [path.name for path in directory.iterdir()],
+                )
+
+    def test_a_repository_of_the_host_without_checks_is_refused(self) -> None:
+        host = self.place / "host.repo"
+        host.write_text(f"{FEDORA}\nsslverify=0\n")
+        done = self.ended(
+            "yum/extra-data.d/14-repositories",
+            TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+            DIB_YUM_REPO_CONF=str(host),
+        )
+        self.assertEqual(1, done.returncode)
+        self.assertIn("turns the check", done.stderr)
+        self.gone("etc/yum.repos.d")
+
     def test_somebody_elses_repository_is_left_alone(self) -> None:
         path = "etc/yum.repos.d/other.repo"
         text = "[x]\nbaseurl=https://other.example.org/pub/fedora/linux/\n"

@@ -120,7 +120,7 @@ class Case(unittest.TestCase):
 
 HOOKS = {
     "dnf": (
-        ("yum-minimal", "fedora-minimal"),
+        ("yum", "yum-minimal", "fedora-minimal"),
         "08-yum-chroot",
         "fedora",
         "42",
