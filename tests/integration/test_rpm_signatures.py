@@ -118,6 +118,14 @@ class Case(unittest.TestCase):
                 self.assertFalse((self.root / "usr/share/wanted").exists())
 
 
+def dearmored(key: Path) -> bytes:
+    return subprocess.run(
+        ["gpg", "--dearmor", "--output", "-", key],
+        check=True,
+        capture_output=True,
+    ).stdout
+
+
 HOOKS = {
     "dnf": (
         ("yum", "yum-minimal", "fedora-minimal"),
@@ -257,6 +265,22 @@ class Keys(Case):
             "index has no good signature",
             DIB_RPM_GPG_KEYS=f"{old} {self.trusted}",
         )
+
+    def test_a_key_of_a_kind_to_come_beside_a_good_one(self) -> None:
+        # As RHEL 10 has one in the same file.
+        later = bytearray(dearmored(self.keys.make("later")))
+        # Behind the packet's tag and length: the version of the key.
+        self.assertEqual(4, later[3])
+        later[3] = 6
+        self.trusted = self.place / "both"
+        self.trusted.write_bytes(dearmored(self.key) + later)
+        self.sign()
+        self.publish()
+        for kind in HOOKS:
+            with self.subTest(kind):
+                self.built(kind)
+                self.assertTrue((self.root / "usr/share/wanted").exists())
+                self.assertIn("gpg cannot read every key", self.said)
 
     def test_no_key(self) -> None:
         for said in self.says(DIB_RPM_GPG_KEYS=""):
