@@ -9,7 +9,7 @@ case $DIB_RELEASE in
         DIB_RPM_KEY_NAMES+=" opensuse/RPM-GPG-KEY-openSUSE-Backports"
         DIB_RPM_KEY_NAMES+=" opensuse/RPM-GPG-KEY-openSUSE-Backports-2023"
         DIB_RPM_KEY_NAMES+=" suse/RPM-GPG-KEY-SuSE-SLE-15"
-        DIB_RPM_KEY_NAMES+=" suse/RPM-GPG-KEY-SuSE-SLE-15-2023"
+        DIB_RPM_KEY_NAMES+=" suse/RPM-GPG-KEY-SuSE-SLE-Main-2023"
         ;;
     16.*)
         DIB_RPM_KEY_NAMES+=" opensuse/RPM-GPG-KEY-openSUSE-16-Backports"

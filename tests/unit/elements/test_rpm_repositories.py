@@ -10,6 +10,37 @@ import unittest
 
 ELEMENTS = pathlib.Path(__file__).parents[3] / "elements"
 
+# What the package distribution-gpg-keys has of ours (1.121, August 2026); of
+# Red Hat's, a host of theirs has the last.
+KEYS = {
+    "centos/RPM-GPG-KEY-CentOS-Official",
+    "centos/RPM-GPG-KEY-CentOS-Official-SHA256",
+    "centos/RPM-GPG-KEY-CentOS-SIG-Extras",
+    "centos/RPM-GPG-KEY-CentOS-SIG-Extras-SHA512",
+    "fedora/RPM-GPG-KEY-fedora-42-primary",
+    "fedora/RPM-GPG-KEY-fedora-43-primary",
+    "opensuse/RPM-GPG-KEY-openSUSE",
+    "opensuse/RPM-GPG-KEY-openSUSE-16-Backports",
+    "opensuse/RPM-GPG-KEY-openSUSE-2022",
+    "opensuse/RPM-GPG-KEY-openSUSE-Backports",
+    "opensuse/RPM-GPG-KEY-openSUSE-Backports-2023",
+    "redhat/RPM-GPG-KEY-redhat9-release",
+    "redhat/RPM-GPG-KEY-redhat10-release",
+    "rocky/RPM-GPG-KEY-Rocky-10",
+    "rocky/RPM-GPG-KEY-Rocky-9",
+    "suse/RPM-GPG-KEY-SuSE-ALP-Main",
+    "suse/RPM-GPG-KEY-SuSE-SLE-15",
+    "suse/RPM-GPG-KEY-SuSE-SLE-Main-2023",
+    "RPM-GPG-KEY-redhat-release",
+}
+RELEASES = {
+    "centos": ("9-stream", "10-stream"),
+    "fedora": ("42", "43"),
+    "opensuse": ("15.6", "16.0", "tumbleweed"),
+    "rhel": ("9", "9.6", "10"),
+    "rocky": ("9", "10", "10.1"),
+}
+
 
 class RepositoriesTest(unittest.TestCase):
     def setUp(self) -> None:
@@ -59,3 +90,28 @@ class RepositoriesTest(unittest.TestCase):
     def test_opensuse_signs_its_own(self) -> None:
         for mirror in ("", "https://mirror.example.org/o"):
             self.assertEqual({"1"}, self.signed("opensuse", "15.6", mirror))
+
+
+class KeyNamesTest(unittest.TestCase):
+    def test_each_release_is_proven_by_keys_that_there_are(self) -> None:
+        for distro, releases in RELEASES.items():
+            for element in (distro, f"{distro}-minimal"):
+                for release in releases:
+                    with self.subTest(element, release=release):
+                        names = self.names(element, release)
+                        self.assertLessEqual({*names}, KEYS)
+                        self.assertNotEqual([], names)
+
+    def names(self, element: str, release: str) -> list[str]:
+        snippet = ELEMENTS / element / f"environment.d/10-{element}.bash"
+        return subprocess.run(
+            ["bash", "-eu", "-c", f'. {snippet}; echo "$DIB_RPM_KEY_NAMES"'],
+            env={
+                "PATH": os.environ["PATH"],
+                "DIB_CLOUD_IMAGE_MACHINE": "x86_64",
+                "DIB_RELEASE": release,
+            },
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
