@@ -168,6 +168,14 @@ PUBLISHED = {
         "openSUSE-Leap-15.6-Minimal-VM.x86_64-Cloud.qcow2.sha256.asc",
         "15.6",
     ),
+    "opensuse-16": Published(
+        "Leap-16.0-Minimal-VM.x86_64-Cloud.qcow2",
+        OPENSUSE,
+        "Leap-16.0-Minimal-VM.x86_64-Cloud.qcow2.sha256",
+        "{sum}  Leap-16.0-Minimal-VM.x86_64-16.0.0-Cloud-Build16.2.qcow2\n",
+        "Leap-16.0-Minimal-VM.x86_64-Cloud.qcow2.sha256.asc",
+        "16.0",
+    ),
     "ubuntu": Published(
         "jammy-server-cloudimg-amd64.img",
         UBUNTU,
@@ -278,8 +286,8 @@ class Distributions(publisher.PublisherCase):
             self.assertEqual(text, (self.root / name).read_text(), name)
         self.assertNotIn(str(self.place), Path("/proc/mounts").read_text())
 
-    def build(self, element: str) -> None:
-        published = PUBLISHED[element]
+    def build(self, element: str, name: str = "") -> None:
+        published = PUBLISHED[name or element]
         done = self.ended(
             element,
             DIB_CLOUD_IMAGES=self.publish(published),
@@ -295,6 +303,9 @@ class Distributions(publisher.PublisherCase):
 
     def test_opensuse(self) -> None:
         self.build("opensuse")
+
+    def test_opensuse_since_leap_16(self) -> None:
+        self.build("opensuse", "opensuse-16")
 
     def test_ubuntu(self) -> None:
         self.build("ubuntu")

@@ -11,7 +11,12 @@ case $DIB_RELEASE in
         ;;
     *)
         export DIB_CLOUD_IMAGES=${DIB_CLOUD_IMAGES:-https://download.opensuse.org/distribution/leap/$DIB_RELEASE/appliances}
-        export BASE_IMAGE_FILE=${BASE_IMAGE_FILE:-openSUSE-Leap-$DIB_RELEASE-Minimal-VM.$DIB_CLOUD_IMAGE_MACHINE-Cloud.qcow2}
+        # Since 16 it is not called openSUSE there.
+        case $DIB_RELEASE in
+            15.*) BASE_IMAGE_FILE=${BASE_IMAGE_FILE:-openSUSE-Leap-$DIB_RELEASE-Minimal-VM.$DIB_CLOUD_IMAGE_MACHINE-Cloud.qcow2} ;;
+            *) BASE_IMAGE_FILE=${BASE_IMAGE_FILE:-Leap-$DIB_RELEASE-Minimal-VM.$DIB_CLOUD_IMAGE_MACHINE-Cloud.qcow2} ;;
+        esac
+        export BASE_IMAGE_FILE
         ;;
 esac
 export DIB_CLOUD_IMAGE_SUMS=${DIB_CLOUD_IMAGE_SUMS:-$BASE_IMAGE_FILE.sha256}
