@@ -193,7 +193,7 @@ class InsideTheTree(Tree):
                 {"DIB_DPKG_MANIFEST": str(manifest)},
             ),
             (
-                "dpkg/root.d/09-apt-keyring",
+                "dpkg/root.d/12-apt-keyring",
                 "etc/apt",
                 "trusted.gpg.d/key.asc",
                 {"DIB_ADD_APT_KEYS": str(keys)},

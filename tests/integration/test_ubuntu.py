@@ -207,8 +207,12 @@ class UbuntuMinimal(tiny.TinyBuild):
         sums = mirror / "SHA256SUMS"
         sums.write_text(f"{digest} *{name}\n")
         self.keys.detach(sums, mirror / "SHA256SUMS.gpg", key="archive")
+        more = self.elements / "keys"
+        more.mkdir()
+        shutil.copy(self.ring, more / "more.gpg")
         built = self.built(
             base="ubuntu",
+            DIB_ADD_APT_KEYS=str(more),
             DIB_CLOUD_IMAGES=f"file://{mirror}",
             DIB_CLOUD_IMAGE_KEYRING=str(self.keyring),
         )
@@ -219,6 +223,11 @@ class UbuntuMinimal(tiny.TinyBuild):
         self.assertEqual("ubuntu", said["os_admin_user"])
         self.assertEqual(["ConfigDrive", "OpenStack"], said["datasources"])
         self.assertIn("enable growroot.service", built.lines())
+        with tarfile.open(self.output / "ubuntu.tar") as tree:
+            self.assertEqual(
+                self.ring.read_bytes(),
+                _content(tree, "etc/apt/trusted.gpg.d/more.gpg"),
+            )
         self.assert_nothing_is_left()
 
 
