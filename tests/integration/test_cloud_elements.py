@@ -198,6 +198,19 @@ class InTheImage(hooks.InsideCase):
                 self.lend("fedora", "etc/yum.repos.d/x.repo", FEDORA, mirror)
             self.assertEqual(FEDORA, self.text("etc/yum.repos.d/x.repo"))
 
+    def test_cloud_init_keeps_hosts_as_it_is_asked_to(self) -> None:
+        path = "etc/cloud/cloud.cfg.d/10_etc_hosts.cfg"
+        for environment, said in (
+            ({}, "manage_etc_hosts: localhost\n"),
+            ({"DIB_CLOUD_INIT_ETC_HOSTS": "true"}, "manage_etc_hosts: true\n"),
+            # As with diskimage-builder: it is cloud-init's affair.
+            ({"DIB_CLOUD_INIT_ETC_HOSTS": ""}, "x"),
+        ):
+            with self.subTest(environment):
+                self.write(path)
+                self.inside("base/install.d/10-cloud-init", **environment)
+                self.assertEqual(said, self.text(path))
+
     def test_the_menu_is_not_that_of_the_disk_it_came_on(self) -> None:
         uuid = "etc/default/grub.d/40-force-partuuid.cfg"
         self.write(uuid, "etc/default/grub.d/60-mine.cfg", "boot/grub2/x")
