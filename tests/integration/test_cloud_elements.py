@@ -17,6 +17,17 @@ mirrorlist=https://mirrors.example.org/mirrorlist?repo=BaseOS
 #baseurl=http://dl.rockylinux.org/$contentdir/$releasever/BaseOS/os/
 gpgcheck=1
 """
+CENTOS = """\
+[baseos]
+metalink=https://mirrors.example.org/metalink?repo=centos-baseos-$stream&arch=$basearch&protocol=https
+gpgcheck=1
+repo_gpgcheck=0
+[baseos-debug]
+metalink=https://mirrors.example.org/metalink?repo=centos-baseos-debug-$stream&arch=$basearch
+enabled=0
+[extras-common]
+metalink=https://mirrors.example.org/metalink?repo=centos-extras-sig-extras-common-9-stream
+"""
 SUSE = """\
 [repo-oss]
 baseurl=http://download.opensuse.org/distribution/leap/15.6/repo/oss/
@@ -39,28 +50,33 @@ class InTheImage(hooks.InsideCase):
         manager.chmod(0o755)
         (self.root / "etc/rhsm").mkdir()
 
-    def lend(self, element: str, path: str, text: str, mirror: str) -> None:
+    def lend(self, element: str, path: str, text: str, mirror: str) -> str:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-        self.inside(
+        return self.inside(
             "cloud-image/pre-install.d/01-lend-mirror",
             DIB_DISTRIBUTION_MIRROR=mirror,
             DIB_CLOUD_IMAGE_MIRRORED=self.mirrored(element),
+            DIB_CLOUD_IMAGE_METALINKS=self.mirrored(element, "METALINKS"),
         )
 
-    def mirrored(self, element: str) -> str:
+    def mirrored(self, element: str, what: str = "MIRRORED") -> str:
         """What the element says that its mirrors are mirrors of."""
         [snippet] = (hooks.ELEMENTS / element / "environment.d").iterdir()
         return subprocess.run(
             [
-                *("bash", "-c"),
-                f'. {snippet}; echo -n "$DIB_CLOUD_IMAGE_MIRRORED"',
+                *("bash", "-euc"),
+                f'. {snippet}; echo -n "${{DIB_CLOUD_IMAGE_{what}:-}}"',
             ],
             check=True,
             capture_output=True,
             text=True,
-            env={"DIB_CLOUD_IMAGE_MACHINE": "x86_64"},
+            env={
+                "DIB_CLOUD_IMAGE_MACHINE": "x86_64",
+                # Of those below it is CentOS's alone.
+                "DIB_RELEASE": "9-stream",
+            },
         ).stdout
 
     def test_a_mirror_is_lent_and_taken_back(self) -> None:
@@ -81,6 +97,19 @@ class InTheImage(hooks.InsideCase):
                 ROCKY,
                 f"[baseos]\nbaseurl={MIRROR}/$releasever/BaseOS/os/\n"
                 "gpgcheck=1\n",
+                "yum/cleanup.d/90-yum-build-settings",
+            ),
+            (
+                "centos",
+                "etc/yum.repos.d/centos.repo",
+                CENTOS,
+                f"[baseos]\nbaseurl={MIRROR}/9-stream/BaseOS/$basearch/os\n"
+                "gpgcheck=1\nrepo_gpgcheck=0\n[baseos-debug]\n"
+                "metalink=https://mirrors.example.org/metalink?"
+                "repo=centos-baseos-debug-$stream&arch=$basearch\n"
+                "enabled=0\n[extras-common]\n"
+                f"baseurl={MIRROR}/SIGs/9-stream/extras/$basearch/"
+                "extras-common\n",
                 "yum/cleanup.d/90-yum-build-settings",
             ),
             (
@@ -147,6 +176,13 @@ class InTheImage(hooks.InsideCase):
         text = "[x]\nbaseurl=https://other.example.org/pub/fedora/linux/\n"
         self.lend("fedora", path, text, MIRROR)
         self.assertEqual(text, self.text(path))
+
+    def test_a_mirror_of_nothing_is_said_to_be_that(self) -> None:
+        path = "etc/yum.repos.d/other.repo"
+        for text, said in ((ROCKY, "stands for no repository"), (FEDORA, "")):
+            with self.subTest(text):
+                self.assertIn(said, self.lend("fedora", path, text, MIRROR))
+        self.assertEqual("", self.lend("fedora", path, FEDORA, MIRROR))
 
     def test_what_is_mirrored_is_no_command(self) -> None:
         path = "etc/yum.repos.d/x.repo"
