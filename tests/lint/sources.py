@@ -28,9 +28,11 @@ PROOF = re.compile(
 )
 UNPROVEN = re.compile(
     r"""
-    --no-?gpg-?checks? | gpgcheck\s*=\s*(?:0|no|false)
+    --no-?gpg-?checks? | gpgcheck\s*=\s*(?:0|no|false|off)
+    | gpg-auto-import-keys | --allow-unsigned-rpm
     | allow-(?:unauthenticated|insecure-repositories|downgrade-to-insecure)
-    | trusted=yes | AllowInsecureRepositories[ ]"?(?:1|true)
+    | (?:trusted|allow-insecure)\s*[=:]\s*yes
+    | AllowInsecureRepositories[ ]"?(?:1|true)
     | AllowUnauthenticated[ ]"?(?:1|true)
     | Verify-(?:Peer|Host)[ ]"?(?:0|false)
     | --no-check-certificate | curl\ [^\n]*(?:\ -k\b|--insecure)
