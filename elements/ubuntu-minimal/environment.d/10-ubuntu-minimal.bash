@@ -11,4 +11,5 @@ export DIB_DEBIAN_KERNEL=${DIB_UBUNTU_KERNEL:-linux-image-generic}
 case $DIB_DEBIAN_KERNEL:$DIB_RELEASE in
     linux-image-hwe:jammy) DIB_DEBIAN_KERNEL=linux-image-generic-hwe-22.04 ;;
     linux-image-hwe:noble) DIB_DEBIAN_KERNEL=linux-image-generic-hwe-24.04 ;;
+    linux-image-hwe:resolute) DIB_DEBIAN_KERNEL=linux-image-generic-hwe-26.04 ;;
 esac

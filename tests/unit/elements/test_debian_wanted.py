@@ -6,10 +6,9 @@ import subprocess
 import tempfile
 import unittest
 
-WANTED = (
-    pathlib.Path(__file__).parents[3]
-    / "elements/debootstrap/debian-tools/wanted"
-)
+ELEMENTS = pathlib.Path(__file__).parents[3] / "elements"
+WANTED = ELEMENTS / "debootstrap/debian-tools/wanted"
+UBUNTU = ELEMENTS / "ubuntu-minimal/environment.d/10-ubuntu-minimal.bash"
 KERNEL = "linux-image-amd64"
 
 
@@ -90,3 +89,25 @@ class TestWanted(unittest.TestCase):
                 done = self.run_wanted(packages=f"jq,{name}")
                 self.assertEqual(1, done.returncode)
                 self.assertIn("DIB_DEBIAN_PACKAGES", done.stderr)
+
+
+class TestUbuntusKernel(unittest.TestCase):
+    def test_the_newer_one_has_the_number_of_its_release(self) -> None:
+        for release, kernel in (
+            ("jammy", "linux-image-generic-hwe-22.04"),
+            ("noble", "linux-image-generic-hwe-24.04"),
+            ("resolute", "linux-image-generic-hwe-26.04"),
+        ):
+            with self.subTest(release):
+                said = subprocess.run(
+                    ["bash", "-euc", f'. {UBUNTU}; echo "$DIB_DEBIAN_KERNEL"'],
+                    env={
+                        "PATH": os.environ["PATH"],
+                        "DIB_RELEASE": release,
+                        "DIB_UBUNTU_KERNEL": "linux-image-hwe",
+                    },
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout
+                self.assertEqual(f"{kernel}\n", said)
