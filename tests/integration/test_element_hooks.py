@@ -193,6 +193,22 @@ class Hooks(TreeCase):
             "URIs: http://mirror.example.org/debian\n", more.read_text()
         )
 
+    def test_a_password_of_dnfs_mirrors_stays_behind(self) -> None:
+        directory = self.root / "etc/yum.repos.d"
+        directory.mkdir()
+        (directory / "epel.repo").write_text(
+            "[epel]\nbaseurl=https://me:secret@mirror.example.org/epel/10@x\n"
+            "gpgcheck=1\n"
+        )
+        (directory / "dib-build.repo").write_text("of the build")
+        self.run_hook("yum/cleanup.d/90-yum-build-settings")
+        self.assertEqual(
+            "[epel]\nbaseurl=https://mirror.example.org/epel/10@x\n"
+            "gpgcheck=1\n",
+            (directory / "epel.repo").read_text(),
+        )
+        self.assertEqual(1, len(list(directory.iterdir())))
+
     def test_sysprep(self) -> None:
         secrets = (
             "var/lib/cloud/data/x",
