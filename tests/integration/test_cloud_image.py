@@ -196,7 +196,7 @@ class CloudImage(publisher.PublisherCase):
             f"{_sum(other)}  other.squashfs\n{signed.read_text()}"
         )
         self.assert_refused(
-            "",
+            "has no other.squashfs",
             BASE_IMAGE_FILE="other.squashfs",
             DIB_CLOUD_IMAGE_SUMS="SHA256SUMS.asc",
             DIB_CLOUD_IMAGE_SIGNATURE="inline",
