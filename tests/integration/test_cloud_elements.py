@@ -333,6 +333,14 @@ class InTheImage(hooks.InsideCase):
         for environment in ({}, {"REG_METHOD": "disable"}):
             self.assertEqual([], self.register(**environment))
 
+    def test_what_changes_nothing_is_said(self) -> None:
+        hook = "rhel-common/pre-install.d/00-rhel-registration"
+        for knob in ("REG_SAT_REPO", "DIB_RHSM_USER", "REG_SERVICE_LEVEL"):
+            said = self.inside(hook, **{knob: "x"})
+            self.assertIn(f"{knob} changes nothing", said)
+        said = self.inside(hook, REG_SERVICE_LEVEL="x", REG_AUTO_ATTACH="1")
+        self.assertNotIn("changes nothing", said)
+
     def test_half_a_registration_is_refused(self) -> None:
         for environment, said in (
             ({"REG_METHOD": "portal"}, "wants REG_ACTIVATION_KEY and REG_ORG"),
