@@ -9,6 +9,7 @@ from tests.unit.elements import persistent
 
 with persistent.importable():
     from persistent_state import content
+    from persistent_state.faults import Fault
 
 
 class TestDirectories(unittest.TestCase):
@@ -94,6 +95,18 @@ class TestDirectories(unittest.TestCase):
         self.assertEqual(
             {"conf": "new", "data/db": "mine", "more": "new"}, self.kept()
         )
+
+    def test_one_that_is_a_link_in_what_was_kept(self) -> None:
+        self.image("a", {"one/db": "mine"}).bind("/srv/one")
+        top = self.path / "state/persistent-state/directories/srv/one"
+        elsewhere = self.path / "elsewhere"
+        elsewhere.mkdir()
+        (top / "deep").symlink_to(elsewhere)
+        newer = self.image("b", {"one/deep/data/new": "its"})
+        for path in ("/srv/one/deep", "/srv/one/deep/data"):
+            with self.assertRaises(Fault):
+                newer.bind(path)
+        self.assertEqual([], list(elsewhere.iterdir()))
 
     def test_one_in_which_a_file_was_registered(self) -> None:
         older = self.image("a", {"one/id": "mine"})

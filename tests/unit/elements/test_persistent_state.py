@@ -199,6 +199,68 @@ class TestFiles(Folder):
         (self.root / "system/etc/a.key").symlink_to("secret")
         self.assertEqual([], self.content.save("/etc/*.key"))
 
+    def linked(self, link: str, target: str, *, owner: int = 1) -> None:
+        """In the system there is a link of this user's."""
+        path = self.root / "system" / link
+        path.symlink_to(target)
+        lstat = os.lstat
+
+        def owned(asked: str | pathlib.Path) -> object:
+            if asked == path:
+                return types.SimpleNamespace(st_uid=owner)
+            return lstat(asked)
+
+        self.enterContext(mock.patch.object(os, "lstat", owned))
+
+    def kept(self, path: str = "a.key") -> None:
+        """A file has been kept, and the image has none."""
+        key = self.write(f"system/etc/{path}", "kept")
+        self.content.save(f"/etc/{path}")
+        key.unlink()
+
+    def test_no_services_link_leads_to_another_file(self) -> None:
+        self.kept()
+        shadow = self.write("system/etc/shadow", "root's")
+        self.linked("etc/a.key", "shadow")
+        with self.assertRaises(Fault):
+            self.content.restore("/etc/a.key")
+        self.assertEqual("root's", shadow.read_text())
+
+    def test_no_services_link_leads_to_another_folder(self) -> None:
+        self.kept("service/keys/passwd")
+        passwd = self.write("system/etc/passwd", "root's")
+        (self.root / "system/etc/service/keys").rmdir()
+        self.linked("etc/service/keys", "..")
+        for act in (
+            lambda: self.content.restore("/etc/service/keys/passwd"),
+            lambda: self.content.bind("/etc/service/keys"),
+        ):
+            with self.assertRaises(Fault):
+                act()
+        self.assertEqual("root's", passwd.read_text())
+
+    def test_no_link_is_in_the_place_of_the_copy(self) -> None:
+        self.kept()
+        shadow = self.write("system/etc/shadow", "root's")
+        (self.root / "system/etc/a.key.new").symlink_to("shadow")
+        self.assertEqual(["/etc/a.key"], self.content.restore("/etc/a.key"))
+        self.assertEqual("root's", shadow.read_text())
+        self.assertEqual("kept", (self.root / "system/etc/a.key").read_text())
+
+    def test_roots_links_are_followed(self) -> None:
+        self.kept("service/a.key")
+        (self.root / "system/etc/service").rmdir()
+        (self.root / "system/srv").mkdir()
+        self.linked("etc/service", "../etc/../srv/./", owner=0)
+        self.content.restore("/etc/service/*")
+        self.assertEqual("kept", (self.root / "system/srv/a.key").read_text())
+
+    def test_links_that_lead_to_each_other(self) -> None:
+        self.kept()
+        self.linked("etc/a.key", "a.key", owner=0)
+        with self.assertRaises(Fault):
+            self.content.restore("/etc/a.key")
+
     def test_half_a_file_is_not_put_back(self) -> None:
         self.write("state/persistent-state/files/etc/a.key.new", "hal")
         self.assertEqual([], self.content.restore("/etc/a*"))

@@ -17,6 +17,11 @@ DIRECTORIES, FILES = "directories", "files"
 NEW = ".new"
 # Those of the directories that are no mere way to one of them.
 WHOLE = "directories.list"
+# As many as the kernel follows.
+MOST_LINKS = 40
+# What lies in a service's folder may be a link by now.
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class Content:
@@ -45,6 +50,9 @@ class Content:
         if not here.is_dir():
             raise Fault("registered", f"{path} is no directory")
         kept = self._kept(DIRECTORIES, path)
+        top = pathlib.Path(os.path.realpath(self.top))
+        if os.path.realpath(kept) != str(top / kept.relative_to(self.top)):
+            raise Fault("registered", f"a link in the state leads to {path}")
         whole = self._whole()
         if path not in whole:
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,10 +141,29 @@ class Content:
 
     def _here(self, path: str) -> pathlib.Path:
         # A symlink to a directory is followed: its target is moved.
-        return pathlib.Path(os.path.realpath(self.root / path.lstrip("/")))
+        return followed(self.root / path.lstrip("/"))
 
     def _kept(self, kind: str, path: str) -> pathlib.Path:
         return self.top / kind / path.lstrip("/")
+
+
+def followed(path: pathlib.Path) -> pathlib.Path:
+    """Where a path leads, by links that root has made.
+
+    Who owns a folder could have a link there lead to any other: to what root
+    alone may write, as we do.
+
+    :raises Fault: there is somebody else's link on the way.
+    """
+    for _ in range(MOST_LINKS):
+        on_the_way = (*reversed(path.parents), path)
+        link = next((each for each in on_the_way if each.is_symlink()), None)
+        if link is None:
+            return pathlib.Path(os.path.normpath(path))
+        if os.lstat(link).st_uid not in (0, os.geteuid()):
+            raise Fault("registered", f"{link} is a link, and not root's")
+        path = link.parent / link.readlink() / path.relative_to(link)
+    raise Fault("registered", f"{path} leads to no end of links")
 
 
 def copy_tree(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -176,13 +203,16 @@ def _is_folder(path: pathlib.Path) -> bool:
 def copy_file(source: pathlib.Path, target: pathlib.Path) -> None:
     """A copy with owner, mode and all attributes, whole or not at all."""
     new = target.with_name(target.name + NEW)
+    # Half of one, or a link of who owns the folder.
+    new.unlink(missing_ok=True)
     try:
         # Nobody else may read it before it has its own mode.
-        with os.fdopen(
-            os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb"
-        ) as file:
-            file.write(source.read_bytes())
-            told = source.stat()
+        with (
+            os.fdopen(os.open(source, READ), "rb") as kept,
+            os.fdopen(os.open(new, CREATE, 0o600), "wb") as file,
+        ):
+            told = os.fstat(kept.fileno())
+            shutil.copyfileobj(kept, file)
             os.fchown(file.fileno(), told.st_uid, told.st_gid)
             os.fchmod(file.fileno(), stat.S_IMODE(told.st_mode))
             attributes(source, new)
