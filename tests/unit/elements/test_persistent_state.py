@@ -79,6 +79,8 @@ class TestRegistry(Folder):
             "/var/",
             "/var/lib/",
             "/var/lib/../../etc/",
+            "/srv/*/",
+            "/etc/[ab]/key",
             f"{MOUNTPOINT}/",
         ):
             with self.subTest(line):
@@ -372,6 +374,16 @@ class TestProgram(Folder):
         )
         self.assertEqual((0, ""), self.asked("save"))
         self.assertEqual("of the first", kept.read_text())
+
+    def test_an_image_is_asked_for_the_folders_to_watch(self) -> None:
+        self.enterContext(mock.patch.object(self.program, "ROOT", self.root))
+        name = "usr/lib/persistent-state.d/one.conf"
+        self.write(name, "/etc/ssh/*_key\n/etc/ssh/x\n/srv/db/\n/etc/id\n")
+        self.assertEqual((0, "/etc\n/etc/ssh\n"), self.asked("watched"))
+        # What no machine would keep is told while there is no machine.
+        self.write(name, "/etc/ssh/*_key\n/etc/*/key\n")
+        self.assertEqual(1, self.asked("watched")[0])
+        self.assertIn("one.conf: /etc/*/key", self.journal.getvalue())
 
     def test_a_configuration_that_nobody_understands(self) -> None:
         self.write("config", "# as ever\nplaces = here\n")

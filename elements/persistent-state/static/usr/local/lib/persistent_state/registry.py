@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import dataclasses
 import pathlib
 
+GLOB = set("*?[")
 FOLDERS = ("usr/lib/persistent-state.d", "etc/persistent-state.d")
 
 
@@ -30,6 +31,9 @@ def read(root: pathlib.Path, *, mountpoint: str) -> Registered:
             wrong.append(f"{where}: {line}: not a path to keep")
         elif f"{mountpoint}/".startswith(f"{path}/"):
             wrong.append(f"{where}: {line}: the state is mounted in there")
+        elif GLOB & set(path if line.endswith("/") else "".join(parts[:-1])):
+            # Nothing says when what is in a folder without a name changes.
+            wrong.append(f"{where}: {line}: a glob is of files in one folder")
         elif line.endswith("/"):
             directories.add(path)
         else:
