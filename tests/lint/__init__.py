@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     scripts.have_a_name_of_their_own,
     scripts.pass_shellcheck,
     scripts.pass_ruff,
+    scripts.run_on_an_older_python,
     scripts.only_source_the_environment,
     data.is_tidy,
     data.can_be_read,

@@ -1,5 +1,6 @@
 """Hooks and programs are run, stop at mistakes, and are read by linters."""
 
+import ast
 import collections
 from collections.abc import Iterator
 import itertools
@@ -24,6 +25,9 @@ OPTIONS = re.compile(
     r"^set -eu\nset -o pipefail$|^set -eu -o pipefail$", re.MULTILINE
 )
 INTERPRETERS = ("#!/bin/bash", "#!/usr/bin/env python3")
+# The Python of RHEL 9 and of Debian bullseye.
+OLDEST = (3, 9)
+CLASS_CHECKS = ("isinstance", "issubclass")
 # Of this environment, which need not be on the path.
 RUFF = pathlib.Path(sys.executable).parent / "ruff"
 PROJECT = pathlib.Path(__file__).parents[2]
@@ -80,14 +84,23 @@ def pass_shellcheck(shelf: Shelf) -> Iterator[str]:
 
 
 def pass_ruff(shelf: Shelf) -> Iterator[str]:
-    # Hooks have no suffix to be found by.
-    python = [
-        path
-        for path in shelf.files()
-        if path.suffix == ".py" or "python" in shebang(path)
-    ]
+    python = _python(shelf)
     yield from _lines(RUFF, "check", "--quiet", *python)
     yield from _lines(RUFF, "format", "--check", "--quiet", *python)
+
+
+def run_on_an_older_python(shelf: Shelf) -> Iterator[str]:
+    """What goes into the machine is run by the Python that is there."""
+    for path in _python(shelf):
+        if "static" not in path.relative_to(shelf.path).parts:
+            continue
+        try:
+            tree = ast.parse(path.read_text(), feature_version=OLDEST)
+        except SyntaxError as exc:
+            yield f"{shelf.name(path)}:{exc.lineno}: {exc.msg}"
+            continue
+        for line in _unions_of_types(tree):
+            yield f"{shelf.name(path)}:{line}: a union that is evaluated"
 
 
 def only_source_the_environment(shelf: Shelf) -> Iterator[str]:
@@ -98,6 +111,42 @@ def only_source_the_environment(shelf: Shelf) -> Iterator[str]:
             yield f"{shelf.name(path)}: shows values, of passwords too"
         if re.search(r"export \w+=[\"']?\$\(", text(path)):
             yield f"{shelf.name(path)}: export hides that a command failed"
+
+
+def _python(shelf: Shelf) -> list[pathlib.Path]:
+    # Hooks have no suffix to be found by.
+    return [
+        path
+        for path in shelf.files()
+        if path.suffix == ".py" or "python" in shebang(path)
+    ]
+
+
+def _unions_of_types(tree: ast.Module) -> Iterator[int]:
+    """Where types are joined by a bar, which older Pythons cannot do.
+
+    Annotations are not evaluated in a module that says so.
+    """
+    later = any(
+        isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for node in tree.body
+    )
+    for node in ast.walk(tree):
+        asked: list[ast.expr | None] = []
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else ""
+            asked = node.args[1:2] if called in CLASS_CHECKS else []
+        elif later:
+            continue
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            asked = [node.returns]
+        elif isinstance(node, ast.arg | ast.AnnAssign):
+            asked = [node.annotation]
+        for inner in asked:
+            if inner and any(
+                isinstance(each, ast.BinOp) for each in ast.walk(inner)
+            ):
+                yield inner.lineno
 
 
 def _provides(element: pathlib.Path) -> set[str]:

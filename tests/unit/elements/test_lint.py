@@ -138,6 +138,21 @@ BROKEN: Mapping[str, Broken] = {
         ("good/bin/tool", "#!/usr/bin/env python3\nimport os\n", "F401"),
         ("good/bin/tool", "#!/usr/bin/env python3\nprint( 1 )\n", "format"),
     ),
+    "run_on_an_older_python": tuple(
+        (f"good/static/{name}", f"{start}{text}", word)
+        for name, start in (("x.py", ""), ("x", "#!/usr/bin/env python3\n"))
+        for text, word in (
+            ("match x:\n    case _:\n        pass\n", ":"),
+            ("def f(x: int | None) -> None: ...\n", "a union"),
+            ("def f(x: int) -> list[int | None]: ...\n", "a union"),
+            ("x: int | None = None\n", "a union"),
+            (
+                "from __future__ import annotations\n\n"
+                "isinstance(x, int | str)\n",
+                "a union",
+            ),
+        )
+    ),
     "only_source_the_environment": (
         ("good/environment.d/10-good.bash", "set -x\n", "passwords"),
         (

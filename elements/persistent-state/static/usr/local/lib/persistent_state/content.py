@@ -1,5 +1,7 @@
 """Move what is registered to the state, and files back from it."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 import contextlib
 import filecmp

@@ -1,5 +1,7 @@
 """The block devices of the machine, and what can be recognised on them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 import dataclasses
 import os

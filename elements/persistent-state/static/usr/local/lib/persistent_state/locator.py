@@ -6,6 +6,8 @@ the partition, which Ironic's cleaning wipes together with the filesystem's
 superblock: the next tenant finds neither.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json

@@ -1,5 +1,7 @@
 """Give what is kept to those who owned it, whatever their numbers are now."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 import json
 import os

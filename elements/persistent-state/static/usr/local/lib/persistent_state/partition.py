@@ -4,6 +4,8 @@ Whatever might be somebody's data is left as it is: nothing is formatted but
 room in which nothing at all can be recognised.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import re

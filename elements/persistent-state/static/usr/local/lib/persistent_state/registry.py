@@ -1,5 +1,7 @@
 """What elements and operators registered to outlive a redeploy."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 import dataclasses
 import pathlib

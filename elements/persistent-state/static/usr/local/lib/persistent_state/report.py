@@ -1,5 +1,7 @@
 """Say what came of it: on the console, in the journal, to programs."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 import contextlib
 import json

@@ -1,5 +1,7 @@
 """What an ext filesystem says of itself, and a lost one's copy still does."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import struct

@@ -1,5 +1,7 @@
 """Add an entry to a partition table of a disk that is in use."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import re
