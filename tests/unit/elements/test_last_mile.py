@@ -114,6 +114,14 @@ class Asked(unittest.TestCase):
             )
             self.assertEqual({"salt": {}}, wanted)
 
+    def test_what_did_not_come_may_be_asked_for(self):
+        found = data.Metadata(
+            "metadata-service",
+            {"meta_data.json": {}},
+            broken={"user_data": "answers 500"},
+        )
+        self.assertEqual({}, self.gathered(found, whole=False))
+
     def test_yaml_without_the_module_for_it(self):
         text = b"#cloud-config\nlast_mile: {salt: {}}\n"
         with mock.patch.dict("sys.modules", {"yaml": None}):

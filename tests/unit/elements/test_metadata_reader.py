@@ -151,6 +151,43 @@ class Service(programs.Place):
         self.assertIsNotNone(service.read(30.0, told.append, self.url))
         self.assertEqual(3, len(told))
 
+    def test_a_part_that_does_not_come_leaves_the_rest(self):
+        self.answers["meta_data.json"] = (200, b'{"uuid": "x"}')
+        for code in (500, 504, 400, 403, 501):
+            for name in ("vendor_data2.json", "user_data"):
+                with self.subTest(name, code=code):
+                    self.answers[name] = (code, b"")
+                    found = service.read(0.0, url=self.url)
+                    self.assertEqual(
+                        {"uuid": "x"}, found.document("meta_data.json")
+                    )
+                    self.assertEqual({name: f"answers {code}"}, found.broken)
+                    del self.answers[name]
+
+    def test_a_part_that_comes_later_is_waited_for(self):
+        codes = [500, 503]
+
+        def answer():
+            return (codes.pop(0), b"") if codes else (200, b'{"a": 1}')
+
+        self.answers["meta_data.json"] = (200, b"{}")
+        self.answers["vendor_data2.json"] = (0, answer)
+        told = []
+        found = service.read(30.0, told.append, self.url)
+        self.assertEqual({"a": 1}, found.document("vendor_data2.json"))
+        self.assertEqual({}, found.broken)
+        self.assertIn("vendor_data2.json answers 500", told[0])
+
+    def test_a_machine_that_is_forgotten_in_between(self):
+        answers = [(200, b"{}")]
+
+        def answer():
+            return answers.pop() if answers else (403, b"")
+
+        self.answers["meta_data.json"] = (0, answer)
+        self.answers["vendor_data.json"] = (500, b"")
+        self.assertIsNone(service.read(0.0, url=self.url))
+
     def test_nobody_answers(self):
         self.assertIsNone(service.read(0.0, url="http://127.0.0.1:9/"))
 

@@ -11,7 +11,13 @@ import json
 from typing import Any
 import zlib
 
-from metadata_reader.data import LONGEST, Metadata, parsed, shown
+from metadata_reader.data import (
+    LONGEST,
+    USER_DATA,
+    Metadata,
+    parsed,
+    shown,
+)
 
 KEY = "last_mile"
 FILES = "files"
@@ -37,7 +43,7 @@ def gathered(
     found: dict[str, Any] = {}
     both: list[Any]
     whole = True
-    for name in ("vendor_data.json", "vendor_data2.json"):
+    for name in ("vendor_data.json", "vendor_data2.json", USER_DATA):
         if name in metadata.broken:
             warn(f"{name} {metadata.broken[name]}")
             whole = False

@@ -18,15 +18,18 @@ KEPT = Path("/run/last-mile/metadata.json")
 # Nova gives 64 KiB of user data, and some pages of JSON.
 LONGEST = 4 << 20
 
+# What there is of any machine.
+MACHINE = "meta_data.json"
 DOCUMENTS = (
-    "meta_data.json",
+    MACHINE,
     "network_data.json",
     "vendor_data.json",
     "vendor_data2.json",
 )
 USER_DATA = "user_data"
 
-# One file of the metadata by its name; nothing where there is none.
+# One file of the metadata by its name; nothing where there is none, and a
+# ValueError where it is there and does not come.
 Fetch = Callable[[str], "bytes | None"]
 
 
@@ -39,7 +42,8 @@ class Metadata:
     """All that one data source says.
 
     ``documents`` are the JSON objects by their names; ``broken`` says of
-    others why they are none. What is in neither was not there.
+    others, and of user data, why they are not. What is in neither was not
+    there.
     """
 
     source: str
@@ -81,17 +85,21 @@ def gather(source: str, fetch: Fetch) -> Metadata:
     """
     documents, broken = {}, {}
     for name in DOCUMENTS:
-        content = fetch(name)
-        if content is None:
-            continue
         try:
-            documents[name] = parsed(content)
+            content = fetch(name)
+            if content is not None:
+                documents[name] = parsed(content)
         except ValueError as exc:
             broken[name] = str(exc)
-    if "meta_data.json" not in documents:
-        why = broken.get("meta_data.json", "is not there")
-        raise Unreadable(f"{source}: meta_data.json {why}")
-    return Metadata(source, documents, fetch(USER_DATA) or b"", broken)
+    if MACHINE not in documents:
+        why = broken.get(MACHINE, "is not there")
+        raise Unreadable(f"{source}: {MACHINE} {why}")
+    user_data = b""
+    try:
+        user_data = fetch(USER_DATA) or b""
+    except ValueError as exc:
+        broken[USER_DATA] = str(exc)
+    return Metadata(source, documents, user_data, broken)
 
 
 def parsed(content: bytes) -> dict[str, Any]:
