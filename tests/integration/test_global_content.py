@@ -11,6 +11,7 @@ import subprocess
 
 from tests.integration.test_element_hooks import ELEMENTS, TreeCase
 
+TYPES = ("ecdsa", "ed25519", "rsa")
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf"
 SETTINGS = """\
 PasswordAuthentication no
@@ -152,6 +153,47 @@ class TestServer(InsideCase):
         self.refused("neither /etc/ssh", self.hook)
         (self.root / "usr/bin/sshd").unlink()
         self.refused("no sshd", self.hook)
+
+
+class TestHostKeys(InsideCase):
+    """systemd says whether the unit would run, ssh-keygen what it makes."""
+
+    unit_file = (
+        ELEMENTS
+        / "runtime-ssh-host-keys/init-scripts/systemd"
+        / "runtime-ssh-host-keys.service"
+    )
+    names = tuple(f"ssh_host_{kind}_key" for kind in TYPES)
+
+    def would_run(self) -> bool:
+        conditions = [
+            line.replace("/etc/ssh", f"{self.root}/etc/ssh")
+            for line in self.unit_file.read_text().splitlines()
+            if line.startswith("Condition")
+        ]
+        self.assertEqual(3, len(conditions))
+        words = ["systemd-analyze", "condition", *conditions]
+        return not subprocess.run(words, capture_output=True).returncode
+
+    def test_what_is_missing_or_empty_is_made(self) -> None:
+        for name in self.names:
+            self.file(f"etc/ssh/{name}", "a key")
+        self.assertFalse(self.would_run())
+        for name in self.names:
+            path = self.root / "etc/ssh" / name
+            for empty in (False, True):
+                with self.subTest(name, empty=empty):
+                    path.unlink()
+                    if empty:
+                        path.touch()
+                    self.assertTrue(self.would_run())
+                    subprocess.run(
+                        ["ssh-keygen", "-A", "-f", self.root],
+                        check=True,
+                        capture_output=True,
+                    )
+                    self.assertIn("PRIVATE KEY", path.read_text())
+                    self.assertFalse(self.would_run())
 
 
 class TestJudge(InsideCase):
