@@ -358,6 +358,15 @@ class Boot(programs.Place):
         self.assertIn("chef", self.say.warnings[0])
         self.assertEqual([], self.say.errors)
 
+    def test_a_section_whose_name_is_no_text(self):
+        wish = f"files: [{json.dumps(self.file('a'))}], 7: x, null: y, chef: z"
+        self.boot_with(
+            metadata(f"#cloud-config\nlast_mile: {{{wish}}}\n".encode())
+        )
+        self.assertEqual(["a"], self.names())
+        self.assertEqual(3, len(self.say.warnings))
+        self.assertEqual([], self.say.errors)
+
     def test_what_was_read_earlier_in_this_boot_is_not_read_again(self):
         self.boot(files=[self.file("a")])
         self.patch(service, "read", mock.Mock(side_effect=AssertionError))

@@ -49,7 +49,8 @@ def run(say: Log) -> None:
         return
     wanted, whole = asked.gathered(metadata, say.error)
     known = dict(clients())
-    for section in sorted(set(wanted) - {FILES, *known}):
+    # YAML has names that are no text, and nobody's.
+    for section in sorted(set(wanted) - {FILES, *known}, key=str):
         say.warn(f"nothing in this image is about {data.shown(section, 40)}")
     take_files(wanted.get(FILES, []), whole, say)
     for name, client in known.items():
