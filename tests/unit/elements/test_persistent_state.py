@@ -385,6 +385,16 @@ class TestProgram(Folder):
         self.assertEqual(1, self.asked("watched")[0])
         self.assertIn("one.conf: /etc/*/key", self.journal.getvalue())
 
+    def test_an_image_is_asked_for_what_may_be_mounted_before(self) -> None:
+        self.enterContext(mock.patch.object(self.program, "ROOT", self.root))
+        self.assertEqual((0, ""), self.asked("above"))
+        name = "usr/lib/persistent-state.d/one.conf"
+        self.write(name, "/etc/ssh/*_key\n/srv/db/\n/var/lib/db/main/\n")
+        self.assertEqual(
+            (0, "/etc\n/etc/ssh\n/srv\n/var\n/var/lib\n/var/lib/db\n"),
+            self.asked("above"),
+        )
+
     def test_a_configuration_that_nobody_understands(self) -> None:
         self.write("config", "# as ever\nplaces = here\n")
         self.assertEqual((0, ""), self.asked("start"))
