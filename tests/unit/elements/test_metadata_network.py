@@ -88,6 +88,31 @@ class Static(Case):
             {"method": "link-local", "dns": "2001:db8::53;"}, found["ipv6"]
         )
 
+    def test_what_is_reached_without_a_gateway(self):
+        self.parse(
+            [phy("p1", ONE)],
+            [
+                static(
+                    "p1",
+                    gateway="0.0.0.0",
+                    routes=[
+                        {"network": "198.51.100.0/24", "gateway": "0.0.0.0"},
+                        {"network": "2001:db8:1::/48", "gateway": "::"},
+                    ],
+                )
+            ],
+        )
+        self.assertEqual(
+            [
+                *("Destination=198.51.100.0/24", "Scope=link"),
+                *("Destination=2001:db8:1::/48", "Scope=link"),
+            ],
+            self.unit("ens3.network")["Route"],
+        )
+        found = self.connection("ens3")
+        self.assertEqual("198.51.100.0/24", found["ipv4"]["route1"])
+        self.assertEqual("2001:db8:1::/48", found["ipv6"]["route1"])
+
 
 class Sixth(Case):
     def six(self, kind, **more):

@@ -332,9 +332,8 @@ class _Reading:
                 link.dns.append(server)
 
     def _routes(self, each: dict[str, Any]) -> Iterator[Route]:
-        gateway = each.get("gateway")
-        if gateway:
-            yield _route({"gateway": gateway})
+        if _gateway(each):
+            yield _route({"gateway": each["gateway"]})
         for one in _list(each, "routes"):
             try:
                 yield _route(one)
@@ -374,8 +373,7 @@ def _static(each: dict[str, Any], link: Link) -> None:
 def _route(each: object) -> Route:
     if not isinstance(each, dict):
         raise ValueError("it is no object")
-    gateway = each.get("gateway")
-    via = _address(gateway) if gateway else None
+    via = _gateway(each)
     destination = _unscoped(each.get("network"))
     if not destination:
         destination = str(NOWHERE[via.version if via else 4])
@@ -388,6 +386,13 @@ def _route(each: object) -> Route:
     if via is not None and via.version != to.version:
         raise ValueError(f"{via} is no way to {to}")
     return Route(to, via, _number(each, "metric", 0, 2**32 - 1))
+
+
+def _gateway(each: Mapping[str, Any]) -> Address | None:
+    """Who it goes by; nobody's address says that it is on the link itself."""
+    gateway = each.get("gateway")
+    found = _address(gateway) if gateway else None
+    return None if found in NOWHERE.values() else found
 
 
 def _prefix(mask: object) -> str:
