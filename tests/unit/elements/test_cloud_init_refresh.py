@@ -392,6 +392,19 @@ class TestKeys(RefreshCase):
         self.refresh.keys()
         self.assertEqual("127.0.1.1\tb.x b\n", hosts.read_text())
 
+    def test_names_in_any_encoding_keep_no_key_and_no_name(self) -> None:
+        with (self.root / "etc/passwd").open("ab") as file:
+            file.write(b"hers:x:1001:1001:Sch\xf6n:/home/hers:/bin/sh\n")
+        hosts = self.root / "etc/hosts"
+        hosts.write_bytes(b"# Sch\xf6n\n127.0.1.1 a.x a\n")
+        name = "var/lib/cloud/data/set-hostname"
+        self.write(name, '{"hostname": "a", "fqdn": "a.x"}')
+        self.listed()
+        self.refresh.prepare()
+        self.write(name, '{"hostname": "b", "fqdn": "b.x"}')
+        self.refresh.keys()
+        self.assertEqual(b"# Sch\xf6n\n", hosts.read_bytes())
+
 
 class TestLines(unittest.TestCase):
     def test_the_key_in_a_line(self) -> None:

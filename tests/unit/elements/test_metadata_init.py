@@ -237,6 +237,17 @@ class Machine(programs.Place):
         self.assertEqual(0o600, data.KEPT.stat().st_mode & 0o777)
         networkd.reload.assert_not_called()
 
+    def test_a_comment_in_any_encoding_keeps_no_name(self):
+        hosts = self.place / "hosts"
+        hosts.write_bytes(b"# sch\xf6n\n127.0.1.1 old\n")
+        self.found = self.says()
+        self.boot()
+        self.assertEqual([], self.result["errors"])
+        self.assertEqual(
+            b"127.0.1.1 node.example.org node # metadata-init\n# sch\xf6n\n",
+            hosts.read_bytes(),
+        )
+
     def test_the_next_boot_has_what_is_new_and_not_what_is_gone(self):
         self.found = self.says()
         self.boot()

@@ -55,8 +55,12 @@ def take(name: str, *, qualified: bool) -> None:
     own = name if qualified and len(name) <= LONGEST else short
     files.write(HOSTNAME, f"{own}\n", mode=0o644)
     socket.sethostname(own)
-    before = HOSTS.read_text() if HOSTS.exists() else BASIS
-    files.write(HOSTS, hosts(before, name), mode=0o644)
+    before = BASIS
+    if HOSTS.exists():
+        # As it is read it is written: comments are in any encoding.
+        before = HOSTS.read_text(errors="surrogateescape")
+    after = hosts(before, name).encode(errors="surrogateescape")
+    files.write(HOSTS, after, mode=0o644)
 
 
 def hosts(before: str, name: str) -> str:
