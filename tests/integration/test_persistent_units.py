@@ -1,5 +1,6 @@
 """systemd is told where what elements have registered lies."""
 
+from tests.integration.test_element_hooks import ELEMENTS
 from tests.integration.test_global_content import InsideCase
 
 HOOK = "persistent-state/finalise.d/80-persistent-state"
@@ -47,6 +48,18 @@ class TestUnits(InsideCase):
             "enable persistent-state-save.path\n", self.text("asked")
         )
         self.assertEqual([], self.drop_in("persistent-state.service"))
+
+    def test_it_comes_before_whoever_writes_to_what_is_kept(self) -> None:
+        unit = ELEMENTS / "persistent-state/init-scripts/systemd"
+        lines = (unit / "persistent-state.service").read_text().splitlines()
+        before = [
+            word
+            for line in lines
+            if line.startswith("Before=")
+            for word in line.removeprefix("Before=").split()
+        ]
+        for other in ("local-fs.target", "systemd-journal-flush.service"):
+            self.assertIn(other, before)
 
     def test_what_no_machine_would_keep_fails_the_build(self) -> None:
         self.knows()
