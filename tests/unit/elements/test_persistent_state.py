@@ -297,6 +297,9 @@ class TestProgram(Folder):
         ):
             path = self.root / name.lower()
             self.enterContext(mock.patch.object(where, name, path))
+        self.sleep = self.enterContext(
+            mock.patch.object(self.program.time, "sleep")
+        )
         self.journal = io.StringIO()
         self.enterContext(contextlib.redirect_stderr(self.journal))
 
@@ -366,6 +369,28 @@ class TestProgram(Folder):
         self.moved_in(return_value=["/etc/ssh/key"])
         self.assertEqual((0, ""), self.asked("save"))
         self.assertEqual("of this deploy", kept.read_text())
+
+    def test_what_changes_while_it_is_saved_is_saved(self) -> None:
+        kept = self.kept()
+        self.moved_in(return_value=["/etc/ssh/key"])
+        more = iter(["half", "the whole"])
+
+        def written(_: float) -> None:
+            with contextlib.suppress(StopIteration):
+                self.write("etc/ssh/key", next(more))
+
+        self.sleep.side_effect = written
+        self.assertEqual((0, ""), self.asked("save"))
+        self.assertEqual("the whole", kept.read_text())
+
+    def test_who_writes_all_the_time_is_not_waited_for(self) -> None:
+        self.kept()
+        self.moved_in(return_value=["/etc/ssh/key"])
+        self.sleep.side_effect = lambda _: self.write(
+            "etc/ssh/key", str(self.sleep.call_count)
+        )
+        self.assertEqual((0, ""), self.asked("save"))
+        self.assertEqual(self.program.MOST_LOOKS, self.sleep.call_count)
 
     def test_a_state_that_is_mounted_by_hand_is_kept_as_it_was(self) -> None:
         kept = self.kept()
