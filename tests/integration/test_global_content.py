@@ -234,6 +234,30 @@ class TestJudge(InsideCase):
             self.answer(f"{SAFE}{line}\n")
             self.refused(line, self.hook, DIB_OPENSSH_SERVER_PASSWORDS="1")
 
+    def test_a_password_is_found_that_some_may_use(self) -> None:
+        self.answer(SAFE)
+        block = "Match User backup\n    X11Forwarding no\n"
+        for name in (
+            "etc/ssh/sshd_config",
+            "usr/etc/ssh/sshd_config.d/9.conf",
+        ):
+            for line in (
+                "PasswordAuthentication yes",
+                "\tkbdinteractiveauthentication=yes # tokens",
+                'PermitRootLogin  "yes"',
+            ):
+                with self.subTest(name, line=line):
+                    file = self.file(name, f"{block}{line}\n")
+                    self.refused(line.strip(), self.hook)
+                    file.unlink()
+        # Outside of a block sshd itself says what counts.
+        self.file(name, f"PasswordAuthentication yes\n{block}")
+        self.done(self.hook)
+        self.file(name, f"{block}#PasswordAuthentication yes\n")
+        self.done(self.hook)
+        self.file(name, f"{block}PasswordAuthentication yes\n")
+        self.done(self.hook, DIB_OPENSSH_SERVER_PASSWORDS="1")
+
     def test_a_server_that_says_nothing_has_refused_nothing(self) -> None:
         self.answer(SAFE)
         self.program("sshd", "echo 'line 3: Bad option' >&2; exit 255")
