@@ -36,7 +36,9 @@ class MellanoxHook(test_element_hooks.TreeCase):
         place = f"usr/lib/modules/{version}"
         self.write(*(f"{place}/{name}" for name in ["modules.dep", *modules]))
 
-    def ended_inside(self) -> subprocess.CompletedProcess[str]:
+    def ended_inside(
+        self, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """How the hook ended in the tree, with /proc as builds have it."""
         script = (
             'mkdir -p "$0/proc" && mount --rbind /proc "$0/proc" && '
@@ -46,7 +48,7 @@ class MellanoxHook(test_element_hooks.TreeCase):
         )
         return subprocess.run(
             ["unshare", "--mount", "bash", "-c", script, str(self.root)],
-            env={"PATH": os.environ["PATH"]},
+            env={"PATH": os.environ["PATH"], **environment},
             capture_output=True,
             text=True,
         )
@@ -89,6 +91,13 @@ class MellanoxHook(test_element_hooks.TreeCase):
         self.assertEqual(
             f'add_drivers+=" {" ".join(self.loaded())} "\n', added.read_text()
         )
+
+    def test_the_subnet_manager_is_started_where_it_is_wanted(self) -> None:
+        self.program("systemctl")
+        self.kernel("6.10-1.fc42", NEW)
+        done = self.ended_inside(DIB_MELLANOX_OPENSM="1")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertEqual(["systemctl enable opensm.service"], self.asked())
 
     def test_a_kernel_without_them(self) -> None:
         self.kernel("6.1.0-1-cloud-amd64", ["mlx5_core", "ib_umad"])
