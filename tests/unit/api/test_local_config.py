@@ -68,6 +68,7 @@ GOOD_PROXIES = (
     "http://192.0.2.1:8080",
     "http://[2001:db8::1]:3128",
     "http://proxy",
+    "HTTP://proxy:3128/",
 )
 
 BAD_PROXIES = (
@@ -83,6 +84,9 @@ BAD_PROXIES = (
     ("http://[::1", "URL of a proxy"),
     ("http://proxy.example.com/hunter2hunter2", "URL of a proxy"),
     ("http://proxy.example.com?t=hunter2hunter2", "URL of a proxy"),
+    ("http://proxy.example.com?", "URL of a proxy"),
+    ("http://proxy.example.com/#", "URL of a proxy"),
+    (" http://proxy.example.com", "URL of a proxy"),
     ('http://proxy";evil "', "URL of a proxy"),
     ("http://proxy.example.com\n", "URL of a proxy"),
     ("http://größer.example.com", "URL of a proxy"),
