@@ -239,8 +239,11 @@ def _refusal(error: exceptions.ValidationError) -> Exception:
         return faults.refusal(
             f"{field}.{missing}".removeprefix("body."), "is required"
         )
-    # A whole list or object would say little, and may hold a secret.
-    plain = isinstance(instance, str | int | float)
+    # A whole list or object would say little, and may hold a secret; so may
+    # a word where one belongs: a proxy's URL, a key.
+    plain = isinstance(instance, str | int | float) and (
+        schema.get("type") not in ("object", "array")
+    )
     return faults.refusal(
         field, _expected(schema), value=instance if plain else None
     )

@@ -164,6 +164,20 @@ class SchemaTest(unittest.TestCase):
             "build.elements", self.refused({"build": {}}).facts["field"]
         )
 
+    def test_what_may_be_a_secret_is_not_repeated(self) -> None:
+        for changes in (
+            {"proxy": "http://me:hunter2@proxy.example.com"},
+            {"proxy": {"http": "http://x", "no_proxy": "me:hunter2@x"}},
+            {"ssh_keys": "-----BEGIN PRIVATE KEY-----\nhunter2"},
+            {"environment": "DIB_DEV_USER_PASSWORD=hunter2"},
+        ):
+            with self.subTest(changes=changes):
+                error = self.refused(
+                    {"build": {"elements": ["debian"], **changes}}
+                )
+                said = str(error.facts) + error.message
+                self.assertNotIn("hunter2", said)
+
     def test_what_is_no_object_at_all(self) -> None:
         for data in (None, [], "build", 7, {"build": []}):
             with self.subTest(data=data):
