@@ -36,16 +36,16 @@ def public_key(text: str) -> str:
 def _content(text: str) -> str:
     if any(word in text for word in PRIVATE):
         return text
-    path = pathlib.Path(text).expanduser()
     try:
-        with path.open("rb") as file:
+        with pathlib.Path(text).expanduser().open("rb") as file:
             data = file.read(LONGEST_FILE + 1)
         if len(data) > LONGEST_FILE:
             raise argparse.ArgumentTypeError(f"{text} is too long for a key")
         return data.decode()
     except UnicodeDecodeError as exc:
         raise argparse.ArgumentTypeError(f"{text} holds no key") from exc
-    except (OSError, ValueError) as exc:
+    # RuntimeError: "~somebody", and there is nobody of that name.
+    except (OSError, RuntimeError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or "no such file"
         raise argparse.ArgumentTypeError(
             f"{text} is neither a public key nor a file that can be read "

@@ -62,6 +62,7 @@ class PublicKeyTest(unittest.TestCase):
             (str(self.place), "neither a public key nor a file"),
             (str(self.place / "none"), "No such file"),
             ("none\0", "neither a public key nor a file"),
+            ("~nobody-at-all/key.pub", "neither a public key nor a file"),
         ):
             with self.subTest(text):
                 self.assertIn(why, self.refused(text))
