@@ -5,12 +5,14 @@ import subprocess
 import tempfile
 from typing import Any, ClassVar
 
-from tests.integration import service_case
+from tests.integration import service_case, test_element_hooks
 
 # What the builder host has of its own, and no image gets.
 OPERATORS = "http://operators.example.com:8080"
 
 TINY = ("--element", "tiny", "--element", "tiny-tools", "--skip-base")
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEM2Ne91Bm5PCiEDssNMA me\n"
 
 
 class AskedTest(service_case.ServiceCase):
@@ -152,3 +154,33 @@ class AskedTest(service_case.ServiceCase):
         )
         self.assertIn("user name or a password", said)
         self.assertNotIn("hunter2", said)
+
+
+class HookTest(test_element_hooks.InsideCase):
+    """What it makes of a tree."""
+
+    programs = "bash dirname grep install sed"
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.root / "etc/os-release").write_text("ID=rocky\n")
+
+    def asked(self, *, direct: str = "", **environment: str) -> None:
+        (self.root / "local-config-proxy").write_text(
+            f"http://proxy.example.com:3128\n\n{direct}\n"
+        )
+        (self.root / "ssh-authorized-keys").write_text(KEY)
+        self.inside(
+            "local-config/finalise.d/75-local-config",
+            DIB_LOCAL_CONFIG_SSH_KEYS=KEY,
+            **environment,
+        )
+
+    def test_all_hosts_are_no_files_of_the_image(self) -> None:
+        (self.root / "etc/apt").mkdir()
+        self.asked(direct="*,near.example.com,.example.net,[::1]")
+        self.assertEqual(
+            'Acquire::http::Proxy::near.example.com "DIRECT";\n'
+            'Acquire::https::Proxy::near.example.com "DIRECT";\n',
+            self.text("etc/apt/apt.conf.d/02-no-proxy"),
+        )
