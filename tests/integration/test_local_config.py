@@ -13,6 +13,13 @@ OPERATORS = "http://operators.example.com:8080"
 TINY = ("--element", "tiny", "--element", "tiny-tools", "--skip-base")
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEM2Ne91Bm5PCiEDssNMA me\n"
+CLOUD_CFG = """\
+system_info:
+  distro: debian
+  default_user:
+    name: debian
+    lock_passwd: true
+"""
 
 
 class AskedTest(service_case.ServiceCase):
@@ -184,3 +191,21 @@ class HookTest(test_element_hooks.InsideCase):
             'Acquire::https::Proxy::near.example.com "DIRECT";\n',
             self.text("etc/apt/apt.conf.d/02-no-proxy"),
         )
+
+    def test_the_key_is_for_whom_the_clouds_is(self) -> None:
+        keys = self.root / "etc/ssh/authorized_keys.d"
+        self.asked()
+        # Also where cloud-init was taken away, and left this.
+        (self.root / "etc/cloud").mkdir()
+        (self.root / "etc/cloud/cloud.cfg").write_text(CLOUD_CFG)
+        self.asked()
+        self.asked(DIB_METADATA_INIT_USER="light")
+        self.assertEqual(
+            {"debian", "light", "rocky"},
+            {path.name for path in keys.iterdir()},
+        )
+        glean = self.root / "usr/bin/glean"
+        glean.write_text("#!/bin/bash\n")
+        glean.chmod(0o755)
+        self.asked()
+        self.assertEqual(KEY, (keys / "root").read_text())
