@@ -79,7 +79,7 @@ def have_a_name_of_their_own(shelf: Shelf) -> Iterator[str]:
 def pass_shellcheck(shelf: Shelf) -> Iterator[str]:
     yield from _lines("shellcheck", "--format=gcc", *shelf.shell_scripts())
     yield from _lines(
-        "shellcheck", "--format=gcc", "--shell=bash", *shelf.snippets()
+        "shellcheck", "--format=gcc", "--shell=bash", *shelf.sourced()
     )
 
 

@@ -58,6 +58,18 @@ class Shelf:
             if path.parent.name == "environment.d"
         ]
 
+    def sourced(self) -> list[pathlib.Path]:
+        """All shell code that another script reads."""
+        return [
+            path
+            for path in self.files()
+            if not shebang(path)
+            and (
+                path.parent.name in ("environment.d", "init.d")
+                or path.suffix == ".sh"
+            )
+        ]
+
     def name(self, path: pathlib.Path) -> str:
         """The path as a complaint has it, from the element's name on."""
         return str(path.relative_to(self.path))

@@ -122,12 +122,14 @@ def no_machine_is_named(shelf: Shelf) -> Iterator[str]:
 
 def _downloads(shelf: Shelf) -> Iterator[tuple[str, str]]:
     """Each file that fetches and proves nothing, and a word of it."""
+    sourced = shelf.sourced()
     for path in shelf.files():
         if path.name.startswith("source-repository-"):
             for line in code(path).splitlines():
                 if line.split() and not _is_pinned(line.split()):
                     yield shelf.name(path), line
-        if not shebang(path):
+        # Lists of packages have the names of such programs, too.
+        if not (shebang(path) or path.suffix == ".py" or path in sourced):
             continue
         said = code(path)
         found = DOWNLOAD.search(said)

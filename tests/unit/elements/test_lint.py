@@ -10,7 +10,10 @@ from unittest import mock
 from tests import lint
 from tests.lint import sources
 
-SHIPPED = lint.Shelf(pathlib.Path(__file__).parents[3] / "elements")
+PROJECT = pathlib.Path(__file__).parents[3]
+SHIPPED = lint.Shelf(PROJECT / "elements")
+# The devstack plugin's own.
+DEVSTACKS = lint.Shelf(PROJECT / "devstack/elements")
 
 # Put together here, so that this file does not name them itself.
 REGISTRY = ".".join(("pypi", "org"))
@@ -133,6 +136,8 @@ BROKEN: Mapping[str, Broken] = {
     "pass_shellcheck": (
         ("good/install.d/10-good", f"{HEAD}echo $1\n", "SC2086"),
         ("good/environment.d/10-good.bash", "echo $1\n", "SC2086"),
+        ("good/init.d/10-good", "echo $1\n", "SC2086"),
+        ("good/tools/part.sh", "echo $1\n", "SC2086"),
     ),
     "pass_ruff": (
         ("good/bin/tool", "#!/usr/bin/env python3\nimport os\n", "F401"),
@@ -213,6 +218,15 @@ BROKEN: Mapping[str, Broken] = {
             "tar /opt/tool https://example.org/tool.tar.gz",
             "file /opt/tool https://example.org/tool#sha256=abc",
         )
+    )
+    + tuple(
+        (f"good/{name}", f"{command}\n", "no checksum")
+        for name, command in (
+            ("environment.d/10-good.bash", "curl -O https://example.org/file"),
+            ("init.d/10-good", "wget https://example.org/file"),
+            ("tools/part.sh", "curl -O https://example.org/file"),
+            ("static/usr/lib/tool/part.py", "urllib.request.urlopen(url)"),
+        )
     ),
     "proofs_are_asked_for": tuple(
         ("good/install.d/20-fetch", f"{HEAD}{command}\n", "20-fetch")
@@ -248,13 +262,18 @@ class TestShipped(unittest.TestCase):
     maxDiff = None
 
     def test_there_are_some(self) -> None:
-        names = [path.name for path in SHIPPED.elements()]
-        self.assertIn("debian", names)
+        for shelf, known in (
+            (SHIPPED, "debian"),
+            (DEVSTACKS, "devstack-sample"),
+        ):
+            names = [path.name for path in shelf.elements()]
+            self.assertIn(known, names)
 
     def test_they_keep_every_rule(self) -> None:
         for rule in lint.RULES:
-            with self.subTest(rule.__name__):
-                self.assertEqual([], list(rule(SHIPPED)), rule.__doc__)
+            for shelf in (SHIPPED, DEVSTACKS):
+                with self.subTest(rule.__name__, shelf=shelf.path.parent.name):
+                    self.assertEqual([], list(rule(shelf)), rule.__doc__)
 
 
 class TestRules(unittest.TestCase):
