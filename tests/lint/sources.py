@@ -13,7 +13,7 @@ from tests.lint.shelf import Shelf, code, shebang, text
 DOWNLOAD = re.compile(
     r"""
     (?<![\w.-])(?: curl | wget | cache-url
-        | git\ (?:clone|fetch|pull|submodule)
+        | git\ (?:-[^\n;|&]*\ )?(?:clone|fetch|pull|submodule)
         | pip[0-9.]*\ (?:[^\n;|&]*\ )?install
         | npm\ (?:ci|install) | go\ (?:get|install) | cargo\ install
     )\b
@@ -35,7 +35,7 @@ UNPROVEN = re.compile(
     | AllowInsecureRepositories[ ]"?(?:1|true)
     | AllowUnauthenticated[ ]"?(?:1|true)
     | Verify-(?:Peer|Host)[ ]"?(?:0|false)
-    | --no-check-certificate | curl\ [^\n]*(?:\ -k\b|--insecure)
+    | --no-check-certificate | curl\ (?:[^\n]*\ )?(?:-\w*k\b|--insecure)
     | http\.sslVerify[ =]false | GIT_SSL_NO_VERIFY | --nosignature
     | --nodigest | --no-check-gpg | sslverify\s*=\s*(?:0|no|false)
     """,

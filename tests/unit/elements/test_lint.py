@@ -202,6 +202,8 @@ BROKEN: Mapping[str, Broken] = {
             "wget https://example.org/file",
             "$TMP_HOOKS_PATH/bin/cache-url https://example.org/file file",
             "git clone https://example.org/file.git",
+            "git -C /opt/tool fetch origin",
+            "git -c core.pager=cat clone --quiet https://example.org/x.git",
             "/opt/venv/bin/pip install thing",
             "python3 -m pip install --upgrade thing",
             "npm install thing",
@@ -242,6 +244,8 @@ BROKEN: Mapping[str, Broken] = {
             "echo gpgcheck=off >>/etc/yum.repos.d/x.repo",
             "apt-get --allow-unauthenticated install thing",
             "curl --insecure https://example.org/file | sha256sum",
+            "curl -k https://example.org/file | sha256sum",
+            "curl -sSLk https://example.org/file | sha256sum",
             "wget --no-check-certificate https://example.org/file",
             "apt-key add key",
         )
