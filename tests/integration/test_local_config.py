@@ -204,8 +204,16 @@ class HookTest(test_element_hooks.InsideCase):
             {"debian", "light", "rocky"},
             {path.name for path in keys.iterdir()},
         )
-        glean = self.root / "usr/bin/glean"
-        glean.write_text("#!/bin/bash\n")
-        glean.chmod(0o755)
+        (keys / "debian").unlink()
+        self.program("glean")
         self.asked()
         self.assertEqual(KEY, (keys / "root").read_text())
+        self.assertFalse((keys / "debian").exists())
+        self.program("cloud-init")
+        self.asked()
+        self.assertEqual(KEY, (keys / "debian").read_text())
+
+    def program(self, name: str) -> None:
+        path = self.root / "usr/bin" / name
+        path.write_text("#!/bin/bash\n")
+        path.chmod(0o755)

@@ -56,6 +56,8 @@ MERGE = "tag:yaml.org,2002:merge"
 # glean is there in place of cloud-init; it knows config drives only, and
 # gives the keys to root.
 GLEAN = ("/usr/local/bin/glean", "/usr/bin/glean")
+# Its package leaves its configuration where it is taken away.
+CLOUD_INIT = ("/usr/bin/cloud-init", "/usr/local/bin/cloud-init")
 
 # The light agent, whose user is said in one file.
 METADATA_INIT = "/etc/metadata-init.json"
@@ -79,7 +81,7 @@ def of_tree(root: Path) -> dict[str, Any]:
     found = {
         "os_distro": distribution(release.get("ID", "")),
         "os_version": _matching(OS_VERSION, release.get("VERSION_ID")),
-        "guest_agent": any(inside.is_program(root, at) for at in GUEST_AGENT),
+        "guest_agent": _has(root, GUEST_AGENT),
         **_first_boot(root),
     }
     return {name: value for name, value in found.items() if value}
@@ -98,12 +100,15 @@ def _first_boot(root: Path) -> dict[str, Any]:
     light = inside.text(root, METADATA_INIT)
     if light is not None:
         return _metadata_init(light)
-    main = inside.text(root, CLOUD_CONFIG)
-    if main is not None:
-        return _cloud_init(root, main)
-    if any(inside.is_program(root, place) for place in GLEAN):
+    if _has(root, GLEAN) and not _has(root, CLOUD_INIT):
         return {"os_admin_user": "root", "datasources": ["ConfigDrive"]}
-    return {}
+    main = inside.text(root, CLOUD_CONFIG)
+    return {} if main is None else _cloud_init(root, main)
+
+
+def _has(root: Path, places: Sequence[str]) -> bool:
+    """Whether there is a program in one of these places."""
+    return any(inside.is_program(root, place) for place in places)
 
 
 def _metadata_init(settings: str) -> dict[str, Any]:

@@ -180,7 +180,10 @@ class FirstBoot(Tree):
             {"os_admin_user": "root", "datasources": ["ConfigDrive"]},
             self.read(),
         )
+        # What cloud-init leaves where it was taken away.
         self.cloud()
+        self.assertEqual("root", self.read()["os_admin_user"])
+        self.write("usr/bin/cloud-init", "").chmod(0o755)
         self.assertEqual({"os_admin_user": "debian"}, self.read())
 
     def test_metadata_inits_user_is_said_in_its_settings(self):
