@@ -7,6 +7,7 @@ import jsonschema
 from jsonschema import exceptions, protocols, validators
 
 from dib_service.api import faults, local_config, properties
+from dib_service.conf import publish
 from dib_service.engine import spec
 
 Schema = Mapping[str, Any]
@@ -41,7 +42,7 @@ _NAME = {
 BARE_METAL = "baremetal"
 _PROJECT = rf"^(?:[0-9a-f]{{32}}|{UUID[1:-2]}|{BARE_METAL})\Z"
 
-_TARGET = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
+_TARGET = rf"^{publish.NAME}\Z"
 
 
 def _words(most: int, what: str, item: Schema, *, least: int = 0) -> Schema:

@@ -59,7 +59,10 @@ def load(
 
 
 def read(arguments: Sequence[str] = (), *, prog: str | None = None) -> None:
-    """Read ``arguments`` and the files, and leave logging as it is."""
+    """Read ``arguments`` and the files, and leave logging as it is.
+
+    :raises oslo_config.cfg.Error: they cannot be read, or name no target.
+    """
     CONF(
         list(arguments),
         project=PROJECT,
@@ -67,6 +70,7 @@ def read(arguments: Sequence[str] = (), *, prog: str | None = None) -> None:
         version=version(),
         default_config_files=_config_files(),
     )
+    publish.check(CONF)
 
 
 def version() -> str:

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 GROUP = "publish"
 
 # The target that needs no section of its own: [glance] has its options.
 THIS_CLOUD = "glance"
 
+# What rows and requests have room for; it is the name of a section, too.
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
 OPTS = (
     cfg.ListOpt(
         "targets",
         default=[THIS_CLOUD],
+        item_type=types.String(regex=rf"^{NAME}\Z"),
         help="Where images can be published: 'glance' is the Glance of this "
         "cloud; each other one has a section [publish:NAME]. Requests that "
         "name no target get the first. The API and all conductors need the "
@@ -93,6 +97,25 @@ TARGET_OPTS = (
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make ``conf.publish`` readable."""
     conf.register_opts(OPTS, group=GROUP)
+
+
+def check(conf: cfg.ConfigOpts) -> None:
+    """Let pass what names places.
+
+    Options are read when somebody asks for them; without this, it would be
+    told of by the first request or by a build.
+
+    :raises oslo_config.cfg.ConfigFileValueError: it does not.
+    """
+    names = conf[GROUP].targets
+    if not names:
+        raise cfg.ConfigFileValueError(
+            f"[{GROUP}] targets names no place, and images need one"
+        )
+    if len(set(names)) < len(names):
+        raise cfg.ConfigFileValueError(
+            f"[{GROUP}] targets names a place twice: {', '.join(names)}"
+        )
 
 
 def options_of(conf: cfg.ConfigOpts, name: str) -> cfg.ConfigOpts.GroupAttr:
