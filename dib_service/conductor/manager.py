@@ -64,15 +64,21 @@ class ConductorService:
         self.host = host
 
     def start(self) -> None:
-        """Answer builders, and begin the rounds."""
+        """Answer builders, and begin the rounds.
+
+        :raises Unknown: the options of a target lead nowhere.
+        """
         settings = cfg.CONF.conductor
         self._stopping = threading.Event()
         self._cloud = cloud.Cloud(cfg.CONF)
-        self._client = rpcapi.ConductorAPI()
-        # Each target has threads of its own: none waits for another one.
+        # Each target has threads of its own: none waits for another one. It
+        # is made, and not asked anything: what is down may come up, and what
+        # is not configured would fail in each round.
         self._publishing = {
-            name: threading.Event() for name in self._cloud.names()
+            self._cloud.target(name).name: threading.Event()
+            for name in self._cloud.names()
         }
+        self._client = rpcapi.ConductorAPI()
         endpoint = Endpoint(
             cloud=self._cloud,
             bell=Bell(builder_rpcapi.BuilderAPI(rpc.transport())),

@@ -1,10 +1,12 @@
-"""What a builder is told of a build."""
+"""What a conductor needs to start, and what it tells a builder."""
 
 import dataclasses
 
+from oslo_config import fixture as config_fixture
 import testtools
 
-from dib_service.conductor import manager
+from dib_service.conductor import cloud, manager
+from dib_service.conf import CONF
 from tests import database
 
 
@@ -39,3 +41,13 @@ class SpecTest(testtools.TestCase):
 
     def test_no_other_image_is_told_of_it(self) -> None:
         self.assertEqual({"DIB_RELEASE": "x"}, self.told("debian"))
+
+
+class StartTest(testtools.TestCase):
+    def test_a_target_that_is_not_configured_is_told_at_once(self) -> None:
+        config = self.useFixture(config_fixture.Config(CONF))
+        config.config(targets=["glance", "west"], group="publish")
+        error = self.assertRaises(
+            cloud.Unknown, manager.ConductorService("conductor-1").start
+        )
+        self.assertIn("[publish:west] lacks cloud", str(error))
