@@ -82,7 +82,8 @@ OPTS = (
         default=30.0,
         min=0.1,
         help="How long other conductors leave a build alone that one has "
-        "begun to publish.",
+        "begun to publish; begun anew while it reads the bytes of a large "
+        "image.",
     ),
     cfg.FloatOpt(
         "publish_retry_max",

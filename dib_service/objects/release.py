@@ -74,6 +74,16 @@ def lock(build_id: str, target: str) -> builds.Build | None:
     return builds.Build.get(build_id) if locked else None
 
 
+def keep(build: builds.Build, target: str) -> None:
+    """Have the others leave it alone for as long again."""
+    db.execute(
+        sa.update(PUBLICATIONS)
+        .where(publication.of_attempt(build.id, build.epoch, target))
+        .where(PUBLICATIONS.c.state.in_(DUE))
+        .values(not_before=db.now() + cfg.CONF.conductor.publish_lock_seconds)
+    )
+
+
 def images(build: builds.Build, target: str) -> Sequence[Staged]:
     """The build's images there, the linked ones first.
 

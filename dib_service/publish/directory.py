@@ -8,7 +8,7 @@ had at once or none of them. Conductors and builders have PATH in the same
 place.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import hashlib
 import json
@@ -76,14 +76,16 @@ class Directory(target.Target):
             raise FileNotFoundError(f"{self._staging} is not mounted here")
         return None
 
-    def inspect(self, image_id: str) -> target.Image | None:
+    def inspect(
+        self, image_id: str, *, going_on: Callable[[], None] = lambda: None
+    ) -> target.Image | None:
         """The image with its hash; its checksums are written down."""
         image = self.get(image_id)
         if image is None or not image.hidden:
             return image
         place = self._staging / image_id
         name = _file_name(place)
-        digests = _digests(place / name)
+        digests = _digests(place / name, going_on)
         for algorithm, sums in SUMS.items():
             _write(place / sums, f"{digests[algorithm]}  {name}\n")
         return target.with_hash(image, "sha512", digests["sha512"])
@@ -198,13 +200,16 @@ def _file_name(place: pathlib.Path) -> str:
     return name
 
 
-def _digests(path: pathlib.Path) -> dict[str, str]:
+def _digests(
+    path: pathlib.Path, going_on: Callable[[], None]
+) -> dict[str, str]:
     digests = {algorithm: hashlib.new(algorithm) for algorithm in SUMS}
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         while piece := stream.read(READ_BYTES):
             for digest in digests.values():
                 digest.update(piece)
+            going_on()
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 

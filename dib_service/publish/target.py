@@ -6,7 +6,7 @@ repeated by another one.
 """
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
 
 from keystoneauth1 import exceptions as ksa_exc
@@ -87,8 +87,13 @@ class Target(abc.ABC):
     def get(self, image_id: str) -> Image | None:
         """The image, staged or shown; None when there is none."""
 
-    def inspect(self, image_id: str) -> Image | None:
-        """The same, with the hash of its bytes; may take long."""
+    def inspect(
+        self, image_id: str, *, going_on: Callable[[], None] = lambda: None
+    ) -> Image | None:
+        """The same, with the hash of its bytes; may take long.
+
+        Where it does, it calls ``going_on`` again and again.
+        """
         return self.get(image_id)
 
     @abc.abstractmethod

@@ -1,7 +1,8 @@
 """Each target goes by itself, and an image id that was lost stays lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import pathlib
+import time
 from unittest import mock
 
 import fixtures
@@ -139,6 +140,29 @@ class TargetsTest(Case):
         )
         sweeper.sweep(self.glance)
         self.assertIn(image_id, self.fake.images)
+
+    def test_whoever_reads_a_large_image_keeps_the_others_away(self) -> None:
+        self.config.config(publish_lock_seconds=0.1, group="conductor")
+        self.upload("web")
+        digests = directory._digests
+        due = ["not asked"]
+
+        def slow(
+            path: pathlib.Path, going_on: Callable[[], None]
+        ) -> dict[str, str]:
+            end = time.monotonic() + 5.0
+            database.change_publications(self.build, not_before=0)
+            while time.monotonic() < end:
+                going_on()
+                due[:] = release.due("web", 10)
+                if not due:
+                    break
+            return digests(path, going_on)
+
+        with mock.patch.object(directory, "_digests", slow):
+            self.publish(self.web)
+        self.assertEqual([], due)
+        self.assertEqual({"web": {"published"}}, self.states())
 
     def test_other_bytes_in_one_are_no_other_s_fault(self) -> None:
         self.upload("glance", b"other")
