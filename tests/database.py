@@ -16,7 +16,7 @@ from dib_service.conf import CONF
 from dib_service.db import api as db
 from dib_service.db import migrations, models
 from dib_service.engine import catalogue
-from dib_service.objects import element, lease
+from dib_service.objects import element, lease, queue
 from dib_service.objects.build import Build, Wanted
 from dib_service.objects.builder import Builder
 
@@ -156,7 +156,7 @@ def holder(
 
 def claimed(build: Build, by: lease.Holder) -> lease.Proof:
     """The proof of who has taken the build."""
-    for candidate in lease.candidates(by.builder_id, ["x86_64"], limit=50):
+    for candidate in queue.candidates(by.builder_id, ["x86_64"], limit=50):
         if candidate.build_id == build.id:
             taken = lease.take(candidate, by, str(uuid.uuid4()))
             assert taken is not None

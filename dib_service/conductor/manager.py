@@ -28,6 +28,7 @@ from dib_service.objects import (
     event,
     history,
     local_config,
+    queue,
     release,
     staging,
 )
@@ -417,7 +418,7 @@ class Bell:
         idle = [found.id for found in Builder.idle()]
         # By chance, so that not the same one is always asked first.
         random.shuffle(idle)
-        chosen.update(idle[: lease_lib.waiting()])
+        chosen.update(idle[: queue.waiting()])
         for builder_id in chosen:
             self._builders.wake(builder_id)
 
@@ -456,16 +457,16 @@ def _manifest(lease: Json) -> Json:
 
 def _ranked(
     known: Builder, architectures: Sequence[str]
-) -> Sequence[lease_lib.Candidate]:
+) -> Sequence[queue.Candidate]:
     settings = cfg.CONF.conductor
-    found = lease_lib.candidates(
+    found = queue.candidates(
         known.id, architectures, limit=settings.candidates
     )
     if not found:
         return ()
     return scheduler.choose(
         found,
-        lease_lib.running_by_project(),
+        queue.running_by_project(),
         builder_id=known.id,
         other_builders=[other.id for other in Builder.idle()],
         other_host_seconds=settings.other_host_seconds,

@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from dib_service.objects import lease
+from dib_service.objects import queue
 
 
 def choose(
-    candidates: Sequence[lease.Candidate],
+    candidates: Sequence[queue.Candidate],
     running: Mapping[str, int],
     *,
     builder_id: str,
     other_builders: Collection[str],
     other_host_seconds: float,
-) -> Sequence[lease.Candidate]:
+) -> Sequence[queue.Candidate]:
     """The candidates that the builder may have, the best first.
 
     Projects with fewer running builds come first, so that nobody waits
@@ -29,7 +29,7 @@ def choose(
             place,
         )
 
-    def left_to_others(candidate: lease.Candidate) -> bool:
+    def left_to_others(candidate: queue.Candidate) -> bool:
         return (
             candidate.last_builder_id == builder_id
             and candidate.ready_seconds < other_host_seconds

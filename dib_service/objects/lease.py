@@ -20,7 +20,7 @@ from dib_service import exception
 from dib_service.db import api as db
 from dib_service.db import models
 from dib_service.objects import build as builds
-from dib_service.objects import event, log, publication
+from dib_service.objects import event, log, publication, queue
 
 BUILDS = models.BUILDS
 ATTEMPTS = models.ATTEMPTS
@@ -61,18 +61,6 @@ class Holder:
     name: str
     session: str
     secret: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """A queued build, as far as choosing among them needs it."""
-
-    build_id: str
-    epoch: int
-    project_id: str
-    # Who had it last, if it is not new, and how long it has been ready.
-    last_builder_id: str | None
-    ready_seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,53 +106,9 @@ def taken(holder: Holder, claim_id: str) -> Taken | None:
     return db.write(work)
 
 
-def candidates(
-    builder_id: str, architectures: Sequence[str], *, limit: int
-) -> Sequence[Candidate]:
-    """The oldest queued builds that this builder could build now."""
-    wanted, held = models.BUILD_ELEMENTS, models.BUILDER_ELEMENTS
-    is_held = (
-        sa.select(held.c.name)
-        .where(held.c.builder_uuid == builder_id)
-        .where(held.c.name == wanted.c.name)
-        .where(held.c.digest == wanted.c.digest)
-    )
-    missing = (
-        sa.select(wanted.c.name)
-        .where(wanted.c.build_uuid == BUILDS.c.uuid)
-        .where(sa.not_(is_held.exists()))
-    )
-    query = (
-        sa.select(
-            BUILDS.c.uuid.label("build_id"),
-            BUILDS.c.epoch,
-            BUILDS.c.project_id,
-            BUILDS.c.builder_uuid.label("last_builder_id"),
-            (db.now() - BUILDS.c.not_before).label("ready_seconds"),
-        )
-        .where(BUILDS.c.state == "queued")
-        .where(BUILDS.c.not_before <= db.now())
-        .where(BUILDS.c.architecture.in_(architectures))
-        .where(sa.not_(missing.exists()))
-        .order_by(BUILDS.c.id)
-        .limit(limit)
-    )
-    with db.reader() as connection:
-        return [Candidate(**row._mapping) for row in connection.execute(query)]
-
-
-def running_by_project() -> Mapping[str, int]:
-    """How many builds of each project somebody holds."""
-    query = (
-        sa.select(BUILDS.c.project_id, sa.func.count())
-        .where(BUILDS.c.state.in_(builds.HELD))
-        .group_by(BUILDS.c.project_id)
-    )
-    with db.reader() as connection:
-        return {project: count for project, count in connection.execute(query)}
-
-
-def take(candidate: Candidate, holder: Holder, claim_id: str) -> Taken | None:
+def take(
+    candidate: queue.Candidate, holder: Holder, claim_id: str
+) -> Taken | None:
     """The build, held from now on; None when somebody else was faster."""
     nonce = secrets.token_hex(32)
     epoch = candidate.epoch + 1
@@ -296,18 +240,6 @@ def append_log(proof: Proof, sequence: int, data: bytes) -> None:
 
 
 # Whom to wake.
-
-
-def waiting() -> int:
-    """How many builds are ready for a builder."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(BUILDS)
-        .where(BUILDS.c.state == "queued")
-        .where(BUILDS.c.not_before <= db.now())
-    )
-    with db.reader() as connection:
-        return connection.execute(query).scalar_one()
 
 
 def to_be_told() -> Sequence[str]:

@@ -13,6 +13,7 @@ from tests.unit.objects import (
     test_element,
     test_lease,
     test_log,
+    test_queue,
 )
 
 
@@ -61,6 +62,10 @@ class LeaseTest(OnPostgreSQL, test_lease.LeaseTest):
 
 
 class RaceTest(OnPostgreSQL, test_lease.RaceTest):
+    """See the base class."""
+
+
+class QueueTest(OnPostgreSQL, test_queue.QueueTest):
     """See the base class."""
 
 

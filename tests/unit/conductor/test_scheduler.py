@@ -3,7 +3,7 @@
 import testtools
 
 from dib_service.conductor import scheduler
-from dib_service.objects import lease
+from dib_service.objects import queue
 
 
 def candidate(
@@ -11,12 +11,12 @@ def candidate(
     project: str = "p",
     last: str | None = None,
     ready: float = 0.0,
-) -> lease.Candidate:
-    return lease.Candidate(name, 0, project, last, ready)
+) -> queue.Candidate:
+    return queue.Candidate(name, 0, project, last, ready)
 
 
 def chosen(
-    *candidates: lease.Candidate,
+    *candidates: queue.Candidate,
     running: dict[str, int] | None = None,
     others: tuple[str, ...] = (),
 ) -> str:

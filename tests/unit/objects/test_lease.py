@@ -8,7 +8,7 @@ import testtools
 
 from dib_service import exception
 from dib_service.db import api as db
-from dib_service.objects import event, history, lease, log
+from dib_service.objects import event, history, lease, log, queue
 from dib_service.objects.build import Build
 from tests import database
 
@@ -44,16 +44,16 @@ class LeaseTest(testtools.TestCase):
         self.claim()
         self.assertEqual("building", self.state())
         self.assertEqual(
-            [], lease.candidates(self.builder.id, ["x86_64"], limit=50)
+            [], queue.candidates(self.builder.id, ["x86_64"], limit=50)
         )
 
     def test_a_candidate_that_another_took_is_lost(self) -> None:
-        [candidate] = lease.candidates(self.builder.id, ["x86_64"], limit=50)
+        [candidate] = queue.candidates(self.builder.id, ["x86_64"], limit=50)
         self.assertIsNotNone(lease.take(candidate, self.holder, "c1"))
         self.assertIsNone(lease.take(candidate, self.holder, "c2"))
 
     def test_a_repeated_claim_gets_the_same_answer(self) -> None:
-        [candidate] = lease.candidates(self.builder.id, ["x86_64"], limit=50)
+        [candidate] = queue.candidates(self.builder.id, ["x86_64"], limit=50)
         taken = lease.take(candidate, self.holder, "c1")
         self.expire()
         again = lease.taken(self.holder, "c1")
@@ -66,41 +66,16 @@ class LeaseTest(testtools.TestCase):
 
     def test_the_same_claim_twice_at_once_takes_one_build(self) -> None:
         database.new_build()
-        found = lease.candidates(self.builder.id, ["x86_64"], limit=50)
+        found = queue.candidates(self.builder.id, ["x86_64"], limit=50)
         first = lease.take(found[0], self.holder, "c1")
         self.assertEqual(first, lease.take(found[1], self.holder, "c1"))
-        self.assertEqual(1, lease.waiting())
+        self.assertEqual(1, queue.waiting())
 
     def test_the_secret_is_not_in_the_database(self) -> None:
         proof = self.claim()
         with db.reader() as connection:
             row = connection.exec_driver_sql("SELECT * FROM builds").one()
         self.assertNotIn(proof.secret, [str(value) for value in row])
-
-    def test_only_who_holds_all_pinned_elements_gets_it(self) -> None:
-        for held in (
-            {},
-            {"base": "d-base"},
-            {"base": "d-base", "debian": "another"},
-            # Another element of the same tree is another element.
-            {"base": "d-base", "other": "d-debian"},
-        ):
-            other, _ = database.new_builder(str(uuid.uuid4()), elements=held)
-            self.assertEqual(
-                [], lease.candidates(other.id, ["x86_64"], limit=50)
-            )
-
-    def test_another_architecture_is_no_candidate(self) -> None:
-        self.assertEqual(
-            [], lease.candidates(self.builder.id, ["aarch64"], limit=50)
-        )
-
-    def test_what_is_not_due_is_no_candidate(self) -> None:
-        database.change_build(self.build, not_before=db.now() + 60)
-        self.assertEqual(
-            [], lease.candidates(self.builder.id, ["x86_64"], limit=50)
-        )
-        self.assertEqual(0, lease.waiting())
 
     # Holding.
 
@@ -286,7 +261,7 @@ class RaceTest(testtools.TestCase):
 
         def claim_all(by: lease.Holder) -> None:
             try:
-                while found := lease.candidates(
+                while found := queue.candidates(
                     by.builder_id, ["x86_64"], limit=50
                 ):
                     for candidate in found:
@@ -339,7 +314,7 @@ class RaceTest(testtools.TestCase):
         by = database.holder(*database.new_builder())
         for _ in range(10):
             build = database.new_build()
-            [candidate] = lease.candidates(by.builder_id, ["x86_64"], limit=50)
+            [candidate] = queue.candidates(by.builder_id, ["x86_64"], limit=50)
             taken: list[lease.Taken | None] = []
             threads = [
                 threading.Thread(target=build.request_cancel),
