@@ -50,7 +50,8 @@ OPTS = (
         "candidates",
         default=50,
         min=1,
-        help="Queued builds that one claim looks at.",
+        help="The oldest queued builds that one claim looks at; where there "
+        "are more, it looks at the oldest of each other project, too.",
     ),
     cfg.IntOpt(
         "log_head_bytes",

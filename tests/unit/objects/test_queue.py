@@ -42,3 +42,29 @@ class QueueTest(testtools.TestCase):
             [], queue.candidates(self.builder.id, ["x86_64"], limit=50)
         )
         self.assertEqual(0, queue.waiting())
+
+    def test_nobody_is_out_of_sight_behind_another_s_hundred(self) -> None:
+        for _ in range(5):
+            database.new_build()
+        others = [
+            database.new_build(project)
+            for project in ("project-2", "project-3", "project-2")
+        ]
+        found = queue.candidates(self.builder.id, ["x86_64"], limit=3)
+        self.assertEqual(
+            [*["project-1"] * 3, "project-2", "project-3"],
+            [candidate.project_id for candidate in found],
+        )
+        self.assertEqual(self.build.id, found[0].build_id)
+        self.assertEqual(
+            [build.id for build in others[:2]],
+            [candidate.build_id for candidate in found[3:]],
+        )
+
+    def test_one_that_cannot_be_built_here_hides_no_other(self) -> None:
+        for _ in range(3):
+            database.new_build()
+        database.new_build("project-2", architecture="aarch64")
+        fits = database.new_build("project-2")
+        found = queue.candidates(self.builder.id, ["x86_64"], limit=2)
+        self.assertEqual(fits.id, found[-1].build_id)
