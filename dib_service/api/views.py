@@ -69,7 +69,7 @@ def build_in_full(
         **build(
             row,
             link,
-            image_ids=history.published([row.id]).get(row.id, ()),
+            image_ids=history.published([row]).get(row.id, ()),
         ),
         "phase": _phase(row),
         "resolved_elements": [

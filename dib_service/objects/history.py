@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from dib_service.db import api as db
 from dib_service.db import models
+from dib_service.objects.build import Build
 from dib_service.objects.publication import in_order
 
 T = TypeVar("T")
@@ -118,23 +119,33 @@ def publications(build_id: str) -> Sequence[Publication]:
     ]
 
 
-def published(build_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """The images that builds became, by build; no row for one without."""
+def published(rows: Sequence[Build]) -> Mapping[str, Sequence[str]]:
+    """The images that builds became, by build; no row for one without.
+
+    They come in the order of the targets that the request names.
+    """
     table = models.PUBLICATIONS
     query = (
-        sa.select(table.c.build_uuid, table.c.image_id)
-        .where(table.c.build_uuid.in_(build_ids))
+        sa.select(table.c.build_uuid, table.c.target, table.c.image_id)
+        .where(table.c.build_uuid.in_([row.id for row in rows]))
         .where(table.c.state == "published")
         # Whoever takes the first takes the image and not its kernel.
-        .order_by(
-            table.c.target, in_order(table.c.role).desc(), table.c.format
-        )
+        .order_by(in_order(table.c.role).desc(), table.c.format)
     )
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     with db.reader() as connection:
-        for build_id, image_id in connection.execute(query):
-            found.setdefault(build_id, []).append(image_id)
-    return found
+        for build_id, target, image_id in connection.execute(query):
+            found.setdefault(build_id, []).append((target, image_id))
+    targets = {row.id: row.wanted.targets for row in rows}
+    return {
+        build_id: [
+            image_id
+            for name in targets[build_id]
+            for target, image_id in images
+            if target == name
+        ]
+        for build_id, images in found.items()
+    }
 
 
 def _last_epoch(build_id: str) -> sa.ScalarSelect[Any]:

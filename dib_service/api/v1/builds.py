@@ -48,7 +48,7 @@ def index(req: Request) -> Response:
         raise faults.refusal(
             "marker", "names no build of this list", value=query["marker"]
         ) from exc
-    images = history.published([row.id for row in rows])
+    images = history.published(rows)
     return Response(
         paging.page(
             req,

@@ -95,6 +95,22 @@ def put(folder: str, image_id: str, data: bytes) -> None:
     directory.write_metadata(place, {"file": "image.qcow2"})
 
 
+class OrderTest(Case):
+    """Whoever asks for two places names the one that counts first."""
+
+    wanted: Mapping[str, object] = {"targets": ["web", "glance"]}
+
+    def test_images_come_in_the_order_of_the_request(self) -> None:
+        found = {name: self.upload(name) for name in ("glance", "web")}
+        staging.done(self.proof)
+        self.publish(self.glance)
+        self.publish(self.web)
+        self.assertEqual(
+            {self.build.id: [*found["web"], *found["glance"]]},
+            dict(history.published([self.now()])),
+        )
+
+
 class TargetsTest(Case):
     """What one target does is nothing to the other."""
 
@@ -136,7 +152,7 @@ class TargetsTest(Case):
         self.assertEqual({"web": FAULT}, fault["targets"])
         self.assertIn("web: it is dead", fault["message"])
         self.assertEqual(
-            {build.id: [image_id]}, dict(history.published([build.id]))
+            {build.id: [image_id]}, dict(history.published([build]))
         )
         sweeper.sweep(self.glance)
         self.assertIn(image_id, self.fake.images)
