@@ -11,6 +11,7 @@ from osc_lib import exceptions as osc_exceptions
 from osc_lib.command import command
 
 from dib_service.client import arguments, columns, deployable
+from dib_service.client.deployable import node as node_rules
 from dib_service.client.deployable.case import Body, Case
 
 
@@ -99,12 +100,18 @@ def gather(
         for name in ("kernel_id", "ramdisk_id")
         if body.get(name)
     }
-    images = [body, *(other for other in linked.values() if other)]
+    machine = _node(cloud, node) if node else None
+    deploy = {
+        name: _image(cloud, image_id)
+        for name, image_id in node_rules.deploy_images(machine or {}).items()
+    }
+    others = (*linked.values(), *deploy.values())
     return Case(
         image=body,
         linked=linked,
-        members=_members(cloud, images),
-        node=_node(cloud, node) if node else None,
+        deploy=deploy,
+        members=_members(cloud, [body, *(each for each in others if each)]),
+        node=machine,
         flavor=_flavor(cloud, flavor) if flavor else None,
         project_id=_project_id(cloud, project) if project else None,
         admin=_is_admin(cloud),

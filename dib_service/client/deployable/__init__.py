@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     image.config_drive,
     image.boot_tested,
     access.readable,
+    access.deploy_readable,
     boot.boot_mode,
     boot.boot_loader,
     boot.secure_boot,

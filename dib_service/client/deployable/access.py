@@ -28,6 +28,42 @@ def readable(case: Case) -> Iterator[Finding]:
             yield _readable(case, other, f"access to {noun}")
 
 
+def deploy_readable(case: Case) -> Iterator[Finding]:
+    """Ironic can read what the node is deployed with, too.
+
+    Source: ironic.common.glance_service.image_service.check_image_service:
+    Glance is asked with the token of whoever deploys, so that it shows what
+    he may see: Nova's user for a server, else who asks Ironic. Then come the
+    same rules as for the image.
+    """
+    if case.interface == "ramdisk":
+        return
+    for name, image in case.deploy.items():
+        check = f"agent's {name.removeprefix('deploy_')}"
+        if image is None:
+            yield _unseen(case, check, name)
+        elif image.get("status") != "active":
+            yield problem(
+                check, f"image {image.get('id')} is {image.get('status')}"
+            )
+        else:
+            yield _readable(case, image, check)
+
+
+def _unseen(case: Case, check: str, name: str) -> Finding:
+    image_id = ((case.node or {}).get("driver_info") or {}).get(name)
+    what = f"image {image_id} is not there, or not for you to see"
+    if case.flavor is not None:
+        return warning(
+            check, f"{what}: passes while Nova's user may see it in Glance"
+        )
+    return problem(
+        check,
+        f"{what}, and Ironic asks Glance for it as whoever deploys: its owner "
+        "makes it community or public",
+    )
+
+
 def _readable(case: Case, image: Body, check: str) -> Finding:
     visibility = image.get("visibility")
     if visibility in ("public", "community"):

@@ -42,15 +42,18 @@ class Case:
     """An image, and where it is to go.
 
     ``image`` is Glance's own JSON of the image, ``linked`` that of the images
-    which it names in kernel_id and ramdisk_id (None: the asker finds none);
-    ``members`` has, for each shared image by its id, its member projects with
-    their status (an image is missing whose list the asker may not read).
+    which it names in kernel_id and ramdisk_id (None: the asker finds none),
+    ``deploy`` that of the images of Glance which the node's driver_info names
+    to deploy with; ``members`` has, for each shared image by its id, its
+    member projects with their status (an image is missing whose list the
+    asker may not read).
     ``node`` and ``flavor`` are Ironic's and Nova's JSON. ``project_id`` is
     the project of Ironic's own user; ``admin`` says that the asker is one.
     """
 
     image: Body
     linked: Mapping[str, Body | None] = dataclasses.field(default_factory=dict)
+    deploy: Mapping[str, Body | None] = dataclasses.field(default_factory=dict)
     members: Mapping[str, Mapping[str, str]] = dataclasses.field(
         default_factory=dict
     )

@@ -1,14 +1,40 @@
 """What of the node itself stands in the way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+import re
 
 from dib_service.client.deployable.case import (
+    Body,
     Case,
     Finding,
     ok,
     problem,
     warning,
 )
+
+# What driver_info names to deploy with; an ISO goes before the two others.
+DEPLOY_ISO = "deploy_iso"
+DEPLOY = (DEPLOY_ISO, "deploy_kernel", "deploy_ramdisk")
+
+_IN_GLANCE = re.compile(
+    r"(?:glance://)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+    re.IGNORECASE,
+)
+
+
+def deploy_images(node: Body) -> Mapping[str, str]:
+    """The ids of the images of Glance that the node is deployed with.
+
+    Sources: ironic.common.glance_service.service_utils.is_glance_image;
+    ironic.drivers.utils.get_agent_kernel_ramdisk and get_agent_iso. What
+    lies behind other addresses is nobody's but a web server's.
+    """
+    info = node.get("driver_info") or {}
+    names = DEPLOY[:1] if info.get(DEPLOY_ISO) else DEPLOY[1:]
+    found = {
+        name: _IN_GLANCE.fullmatch(str(info.get(name) or "")) for name in names
+    }
+    return {name: match[1] for name, match in found.items() if match}
 
 
 def deploy_interface(case: Case) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ class CheckTestCase(cloud.CloudTestCase):
     def setUp(self):
         super().setUp()
         self.image = {**base.IMAGE, "name": "web"}
-        self.cloud.images[base.IMAGE_ID] = self.image
+        for image in (self.image, base.KERNEL, base.RAMDISK):
+            self.cloud.images[image["id"]] = image
         self.cloud.nodes.append({**base.NODE, "uuid": NODE_ID})
         self.cloud.flavors.append({**base.FLAVOR, "id": "7"})
 
@@ -115,10 +116,25 @@ class TestCheck(CheckTestCase):
 
     def test_linked_images_are_looked_up(self):
         self.image.update(base.PARTITION)
-        self.cloud.images[base.KERNEL_ID] = base.KERNEL
+        del self.cloud.images[base.RAMDISK_ID]
         said = self.check("web", "-f", "json")
         self.assertEqual("ok", said["kernel"][0][0])
         self.assertEqual("warning", said["ramdisk"][0][0])
+
+    def test_what_the_node_is_deployed_with_is_looked_up(self):
+        self.cloud.images[base.KERNEL_ID] = {
+            **base.KERNEL,
+            "visibility": "shared",
+        }
+        del self.cloud.images[base.RAMDISK_ID]
+        self.cloud.members[base.KERNEL_ID] = {base.BARE_METAL: "accepted"}
+        said = self.check(
+            *("web", "--node", NODE_ID, "-f", "json"),
+            *("--bare-metal-project", base.BARE_METAL),
+            status=1,
+        )
+        self.assertEqual("ok", said["agent's kernel"][0][0])
+        self.assertEqual("problem", said["agent's ramdisk"][0][0])
 
     def test_a_linked_image_of_a_strange_name(self):
         self.image.update(base.PARTITION, kernel_id="../../v3/users")

@@ -113,3 +113,46 @@ class TestAccess(base.RuleCase):
         )
         self.assert_says("warning", "access to kernel", judged, base.KERNEL_ID)
         self.assert_silent("access to ramdisk", judged)
+
+    def test_what_deploys_is_seen_by_whoever_deploys(self):
+        unseen = base.case(deploy={"deploy_kernel": None})
+        self.assert_says(
+            "warning",
+            "agent's kernel",
+            unseen,
+            base.KERNEL_ID,
+            "Nova's user",
+        )
+        self.assert_says(
+            "problem",
+            "agent's kernel",
+            dataclasses.replace(unseen, flavor=None),
+            base.KERNEL_ID,
+            "as whoever deploys",
+        )
+
+    def test_what_deploys_is_read_by_the_same_rules(self):
+        for changes, verdict, words in (
+            ({}, "ok", "public"),
+            ({**PRIVATE, "owner": base.BARE_METAL}, "ok", "owns it"),
+            (PRIVATE, "problem", "no admin"),
+            ({"status": "deactivated"}, "problem", "deactivated"),
+        ):
+            judged = base.case(
+                deploy={"deploy_ramdisk": {**base.RAMDISK, **changes}}
+            )
+            self.assert_says(
+                verdict,
+                "agent's ramdisk",
+                dataclasses.replace(judged, flavor=None),
+                words,
+            )
+
+    def test_a_ramdisk_deploy_needs_no_agent(self):
+        self.assert_silent(
+            "agent's kernel",
+            base.case(
+                node={"deploy_interface": "ramdisk"},
+                deploy={"deploy_kernel": None},
+            ),
+        )

@@ -1,5 +1,6 @@
 """What of the node itself stands in the way."""
 
+from dib_service.client.deployable.node import deploy_images
 from tests.unit.client.deployable import base
 
 
@@ -36,6 +37,27 @@ class TestNode(base.RuleCase):
             "deploy ramdisk",
             base.case(node={"deploy_interface": "ramdisk"}),
         )
+
+    def test_what_of_it_lies_in_glance(self):
+        kernel, ramdisk = base.KERNEL_ID, base.RAMDISK_ID
+        for info, found in (
+            (
+                {"deploy_kernel": kernel, "deploy_ramdisk": ramdisk},
+                {"deploy_kernel": kernel, "deploy_ramdisk": ramdisk},
+            ),
+            (
+                {"deploy_kernel": f"glance://{kernel}", "deploy_iso": None},
+                {"deploy_kernel": kernel},
+            ),
+            (
+                {"deploy_kernel": kernel, "deploy_iso": ramdisk},
+                {"deploy_iso": ramdisk},
+            ),
+            ({"deploy_kernel": f"https://x/{kernel}"}, {}),
+            ({"deploy_kernel": "../../v3/users"}, {}),
+            (None, {}),
+        ):
+            self.assertEqual(found, deploy_images({"driver_info": info}))
 
     def test_state(self):
         for node, verdict, words in (
