@@ -222,10 +222,12 @@ class _Problem:
 
 
 def _trouble(error: Exception) -> str:
-    """What the asker may read of it: a remote error has the other side's
-    traceback, and in it whatever was at hand there.
+    """What the asker may read of it: the text of a remote error has the
+    other side's traceback, and in it whatever was at hand there.
     """
-    if isinstance(error, upload.Trouble | exception.DibServiceError):
+    if isinstance(error, exception.DibServiceError):
+        return error.message
+    if isinstance(error, upload.Trouble):
         return str(error)
     return "the conductor does not answer"
 

@@ -364,6 +364,18 @@ class JobTest(unittest.TestCase):
         self.assertIn("glance: the conductor does not", self.conductor.log)
         self.assertNotIn("hunter2", self.conductor.log)
 
+    def test_nor_where_it_has_said_why(self):
+        class Remote(exception.Unavailable):
+            """As oslo.messaging makes it of an answer."""
+
+            def __str__(self):
+                return f"{self.message}\nTraceback: hunter2"
+
+        self.conductor.trouble["grant_upload"].append(Remote("no right now"))
+        self.run_one()
+        self.assertIn("glance: no right now; again", self.conductor.log)
+        self.assertNotIn("hunter2", self.conductor.log)
+
     def test_what_the_builder_stumbles_over_neither(self):
         self.conductor.trouble["grant_upload"].append(KeyError("hunter2"))
         self.run_one()
