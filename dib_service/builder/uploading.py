@@ -137,6 +137,9 @@ class Uploading:
             lost.append(exc.image_id)
             final = len(lost) >= IMAGES
             return _Problem(exc.code, exc.message, final=final)
+        except exception.BadRequest as exc:
+            # The same words would be refused as long as there are builders.
+            return _Problem("upload", exc.message, final=True)
         except (upload.Trouble, *reporter.AWAY) as exc:
             return _Problem("upload", _trouble(exc), final=False)
         return None

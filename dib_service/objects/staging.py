@@ -105,22 +105,48 @@ def uploaded(proof: lease.Proof, target: str) -> None:
 def gave_up(proof: lease.Proof, target: str, fault: Mapping[str, Any]) -> None:
     """The builder could not upload it there; other targets go on.
 
+    Nor may it ever have been granted anything there.
+
     :raises StaleClaim: the proof is not that of who holds the build.
     """
 
     def work(connection: sa.Connection) -> None:
         row = lease.proven(connection, proof)
+        rows = publication.of_attempt(row.uuid, row.epoch, target)
         moved = publication.change(
-            connection,
-            publication.of_attempt(row.uuid, row.epoch, target),
-            ["staged"],
-            "failed",
-            fault=dict(fault),
+            connection, rows, ["staged"], "failed", fault=dict(fault)
         )
         if moved:
             lease.held(connection, proof)
+        elif _nothing(connection, rows):
+            lease.held(connection, proof)
+            _put_down(connection, row, target, fault)
 
     db.write(work)
+
+
+def _put_down(
+    connection: sa.Connection,
+    row: sa.Row[Any],
+    target: str,
+    fault: Mapping[str, Any],
+) -> None:
+    """Keep the fault where no image id was given out that could have it."""
+    wanted = builds.Wanted.from_dict(row.wanted)
+    if target not in wanted.targets:
+        return
+    # What was made is not told before the first grant; what was asked for is
+    # known.
+    role, format_ = ("ramdisk", "initramfs")
+    if wanted.formats:
+        role, format_ = ("image", wanted.formats[0])
+    # There is nothing that could be swept.
+    _insert(
+        *(connection, row, role, format_, target, 1),
+        state="failed",
+        fault=dict(fault),
+        swept=True,
+    )
 
 
 def done(proof: lease.Proof) -> None:
@@ -225,21 +251,36 @@ def _stage(
     for role, format_ in made:
         if (role, format_) not in live:
             number = numbers.get((role, format_), 0) + 1
-            connection.execute(
-                sa.insert(PUBLICATIONS).values(
-                    image_id=publication.image_id(
-                        row.lease_nonce, role, format_, target, number
-                    ),
-                    build_uuid=row.uuid,
-                    epoch=row.epoch,
-                    role=role,
-                    format=format_,
-                    target=target,
-                    number=number,
-                    state="staged",
-                    updated_at=db.now(),
-                )
+            _insert(
+                *(connection, row, role, format_, target, number),
+                state="staged",
             )
+
+
+def _insert(
+    connection: sa.Connection,
+    row: sa.Row[Any],
+    role: str,
+    format_: str,
+    target: str,
+    number: int,
+    **values: Any,
+) -> None:
+    connection.execute(
+        sa.insert(PUBLICATIONS).values(
+            image_id=publication.image_id(
+                row.lease_nonce, role, format_, target, number
+            ),
+            build_uuid=row.uuid,
+            epoch=row.epoch,
+            role=role,
+            format=format_,
+            target=target,
+            number=number,
+            updated_at=db.now(),
+            **values,
+        )
+    )
 
 
 def _give_up_lost(

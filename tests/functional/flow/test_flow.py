@@ -6,7 +6,10 @@ import os
 import pathlib
 import signal
 import time
+from unittest import mock
 
+from dib_service import exception
+from dib_service.conductor import manager as conductor_manager
 from dib_service.objects import history
 from dib_service.objects.build import Build
 from tests.functional.flow import base
@@ -153,6 +156,26 @@ class TroubleTest(base.FlowTest):
                 )
                 self.assert_published_once(build)
                 self.assert_nothing_left(images=before + 1)
+
+    def test_an_upload_that_nobody_grants_is_no_lost_lease(self):
+        self.config.config(group="conductor", lease_seconds=1.5)
+        self.config.config(group="builder", upload_timeout=0.5)
+        self.stop(self.builder)
+        self.start_builder()
+        said = "no manifest has arrived yet"
+        with mock.patch.object(
+            conductor_manager,
+            "_manifest",
+            side_effect=exception.Unavailable(said),
+        ):
+            build = self.wait_for(self.ask(), "failed")
+        self.assertEqual("publication-failed", build.fault["code"])
+        self.assertEqual(
+            f"not published in glance: {said}", build.fault["message"]
+        )
+        self.assertNotIn("Traceback", self.log_of(build))
+        self.assertEqual(["failed"], self.outcomes_of(build))
+        self.assert_nothing_left()
 
     def test_a_restarted_builder_builds_again(self):
         gate = self.gate("gate")

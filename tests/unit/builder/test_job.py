@@ -383,6 +383,16 @@ class JobTest(unittest.TestCase):
         self.assertTrue(retry)
         self.assertNotIn("hunter2", str(fault) + self.conductor.log)
 
+    def test_a_question_that_is_refused_is_not_asked_again(self):
+        self.conductor.trouble["grant_upload"].extend(
+            [exception.BadRequest("it was not asked for there")] * 100
+        )
+        self.run_one(host={"patience": fakes.patience(seconds=30.0)})
+        self.assertEqual(
+            "it was not asked for there", self.given_up()["message"]
+        )
+        self.assertEqual(99, len(self.conductor.trouble["grant_upload"]))
+
     def test_a_refusal_is_not_repeated(self):
         self.glance.faults.extend([("POST", 400)] * 2)
         self.run_one()

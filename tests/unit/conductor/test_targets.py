@@ -180,6 +180,30 @@ class TargetsTest(Case):
         self.assertEqual([], due)
         self.assertEqual({"web": {"published"}}, self.states())
 
+    def test_one_that_granted_nothing_is_named_as_well(self) -> None:
+        self.upload("glance")
+        for _ in range(2):
+            staging.gave_up(self.proof, "web", FAULT)
+        self.assertRaises(exception.Conflict, self.grant, "web")
+        staging.done(self.proof)
+        self.publish()
+        build = self.now()
+        self.assertEqual({"web": FAULT}, (build.fault or {})["targets"])
+        self.assertEqual(
+            {"glance": {"published"}, "web": {"failed"}}, self.states()
+        )
+        self.assertEqual([], [*staging.abandoned("web", 10)])
+
+    def test_none_of_them_granted_anything(self) -> None:
+        for name in ("glance", "web", "moon"):
+            staging.gave_up(self.proof, name, FAULT)
+        staging.done(self.proof)
+        build = self.now()
+        self.assertEqual("failed", build.state)
+        self.assertEqual(
+            {"glance": FAULT, "web": FAULT}, (build.fault or {})["targets"]
+        )
+
     def test_other_bytes_in_one_are_no_other_s_fault(self) -> None:
         self.upload("glance", b"other")
         [shown] = self.upload("web")
