@@ -6,8 +6,11 @@ from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
 from dib_service import conf
+from dib_service.conductor import cloud
+from dib_service.conf import publish
 from dib_service.db import migrations
 from dib_service.objects.builder import Builder
+from dib_service.publish import target as targets
 
 
 class Checks(upgradecheck.UpgradeCommands):
@@ -23,15 +26,32 @@ class Checks(upgradecheck.UpgradeCommands):
             "dib-manage db sync.",
         )
 
+    def _targets(self) -> upgradecheck.Result:
+        """A conductor does not start with others."""
+        try:
+            publish.check(cfg.CONF)
+            places = cloud.Cloud(cfg.CONF)
+            for name in places.names():
+                places.target(name)
+        except (cfg.Error, targets.Misconfigured) as error:
+            return upgradecheck.Result(upgradecheck.Code.FAILURE, str(error))
+        return upgradecheck.Result(upgradecheck.Code.SUCCESS)
+
     def _builders(self) -> upgradecheck.Result:
-        if migrations.version() is None or Builder.list(limit=1):
+        # Tables of another revision cannot be asked.
+        asked = migrations.version() == migrations.head()
+        if not asked or Builder.list(limit=1):
             return upgradecheck.Result(upgradecheck.Code.SUCCESS)
         return upgradecheck.Result(
             upgradecheck.Code.WARNING,
             "No builder is enrolled: run dib-manage builder enrol.",
         )
 
-    _upgrade_checks = (("Database", _database), ("Builders", _builders))
+    _upgrade_checks = (
+        ("Database", _database),
+        ("Targets", _targets),
+        ("Builders", _builders),
+    )
 
 
 def main() -> None:
