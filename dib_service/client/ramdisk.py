@@ -99,12 +99,12 @@ class SetDeployRamdisk(command.Lister):
             raise osc_exceptions.CommandError(
                 f"image {image_id} is {image.status}"
             )
-        if image.visibility == "private":
+        if image.visibility in ("private", "shared"):
             self.app.stderr.write(
-                f"image {image_id} is private: Ironic reads it for admins, "
-                "or when its own project owns it; to share it: openstack "
-                f"image set --shared {image_id}, then openstack image add "
-                f"project {image_id} BARE-METAL-PROJECT\n"
+                f"image {image_id} is {image.visibility}: Ironic reads it for "
+                "admins, and for whoever deploys and may see it himself when "
+                "Ironic's own project owns it or is a member; for everybody: "
+                f"openstack image set --community {image_id}\n"
             )
 
 

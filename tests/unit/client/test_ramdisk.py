@@ -178,13 +178,16 @@ class TestTrouble(RamdiskTestCase):
         del self.cloud.images[base.RAMDISK_ID]
         self.assertIn("not there any more", self.refused("ipa", "--all"))
 
-    def test_private_images_are_remarked_on(self):
+    def test_images_that_not_all_may_read_are_remarked_on(self):
         self.set("ipa", "--node", "n1")
         self.assertEqual("", self.stderr.getvalue())
-        self.cloud.images[base.KERNEL_ID]["visibility"] = "private"
-        self.set("ipa", "--node", "n1")
-        self.assertIn(f"--shared {base.KERNEL_ID}", self.stderr.getvalue())
-        self.assertNotIn(base.RAMDISK_ID, self.stderr.getvalue())
+        for visibility in ("private", "shared"):
+            self.cloud.images[base.KERNEL_ID]["visibility"] = visibility
+            self.set("ipa", "--node", "n1")
+            said = self.stderr.getvalue()
+            self.assertIn(f"is {visibility}: ", said)
+            self.assertIn(f"--community {base.KERNEL_ID}", said)
+            self.assertNotIn(base.RAMDISK_ID, said)
 
     def test_there_is_no_such_build(self):
         with self.assertRaises(exceptions.NotFoundException):
