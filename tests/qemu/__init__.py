@@ -7,6 +7,7 @@
 The image itself is never written to: the guest has an overlay of its own.
 """
 
+import atexit
 import contextlib
 import functools
 import json
@@ -106,9 +107,12 @@ class Guest:
             stack.callback(end, self._process)
             self.started = time.monotonic()
             self._ending = stack.pop_all()
+        # Also where the tests are told to end: no class is cleaned up then.
+        atexit.register(self._ending.close)
         return self
 
     def __exit__(self, *failure: object) -> None:
+        atexit.unregister(self._ending.close)
         self._ending.close()
 
     def wait_for_ssh(self) -> None:
