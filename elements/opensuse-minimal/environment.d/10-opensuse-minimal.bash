@@ -1,5 +1,5 @@
 export DISTRO_NAME=opensuse
-export DIB_RELEASE=${DIB_RELEASE:-15.6}
+export DIB_RELEASE=${DIB_RELEASE:-16.0}
 export DIB_RELEASE=${DIB_RELEASE,,}
 export EFI_BOOT_DIR=EFI/opensuse
 DIB_RPM_KEY_NAMES="opensuse/RPM-GPG-KEY-openSUSE opensuse/RPM-GPG-KEY-openSUSE-2022"

@@ -1,5 +1,5 @@
 export DISTRO_NAME=opensuse
-export DIB_RELEASE=${DIB_RELEASE:-15.6}
+export DIB_RELEASE=${DIB_RELEASE:-16.0}
 export DIB_RELEASE=${DIB_RELEASE,,}
 export DIB_INIT_SYSTEM=systemd
 export EFI_BOOT_DIR=EFI/opensuse
