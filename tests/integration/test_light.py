@@ -5,11 +5,14 @@ same one and the same cards, side by side, and asked what became of them. Each
 also has Puppet's agent and ansible-pull, whose servers the drive names.
 """
 
+import atexit
 import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -104,7 +107,7 @@ class TestSame(testtools.TestCase):
             guests = [
                 stack.enter_context(
                     qemu.Guest(
-                        image(agent, folder),
+                        image(agent),
                         drive=drive,
                         key=folder / "key",
                         address=light_drive.ADDRESS,
@@ -140,7 +143,7 @@ class TestSame(testtools.TestCase):
             vendor_data={"last_mile": asked},
         )
         with qemu.Guest(
-            image("metadata-init", folder),
+            image("metadata-init"),
             drive=drive,
             key=folder / "other-key",
             address=light_drive.OTHER_ADDRESS,
@@ -410,14 +413,14 @@ def cards() -> tuple[str, ...]:
     return tuple(words)
 
 
-def image(agent: str, folder: pathlib.Path) -> pathlib.Path:
+@functools.cache
+def image(agent: str) -> pathlib.Path:
     """A qcow2 file with this agent in it, not to be written to."""
     given = os.environ.get(GIVEN[agent])
     if given:
         return pathlib.Path(given)
-    built = folder / f"out/{agent}.qcow2"
-    if built.exists():
-        return built
+    folder = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    atexit.register(shutil.rmtree, folder)
     described = folder / f"{agent}.json"
     described.write_text(
         json.dumps(
@@ -445,4 +448,4 @@ def image(agent: str, folder: pathlib.Path) -> pathlib.Path:
     )
     if done.returncode:
         raise AssertionError(done.stdout[-4000:])
-    return built
+    return folder / f"out/{agent}.qcow2"
