@@ -20,31 +20,25 @@ import uuid
 
 from openstack.baremetal.v1 import _proxy as baremetal_v1
 from openstack.baremetal.v1.node import Node
-import testtools
-from testtools import content
 
 from tests import lab, qemu
-from tests.integration import published
+from tests.integration import deployed, published
 from tests.qemu import configdrive
 from tools.lab import baremetal
 from tools.lab.baremetal.network import ADDRESS, NETMASK
 
 DEPLOY_SECONDS = 1200.0
-LOGIN_SECONDS = 600.0
 
 ENDED = ("active", "deploy failed", "error")
 
 
-class BaremetalTest(testtools.TestCase):
+class BaremetalTest(deployed.Case):
     """One deploy, for all of these tests."""
 
-    metal: ClassVar[baremetal.Baremetal]
-    machine: ClassVar[baremetal.Machine]
     ironic: ClassVar[baremetal_v1.Proxy]
     node: ClassVar[Node]
     refused: ClassVar[Node]
     deployed: ClassVar[datetime.datetime]
-    key: ClassVar[pathlib.Path]
     other_key: ClassVar[pathlib.Path]
 
     @classmethod
@@ -78,14 +72,6 @@ class BaremetalTest(testtools.TestCase):
         if node.provision_state != "active":
             raise AssertionError(f"{node.provision_state}: {node.last_error}")
         cls.wait_for_login()
-
-    def setUp(self) -> None:
-        super().setUp()
-        console = self.metal.rack.console(self.machine)
-        self.addDetail(
-            "console",
-            content.text_content(console.read_text(errors="replace")),
-        )
 
     def test_a_private_image_is_none_of_ironics(self) -> None:
         """Neither an admin asked, nor was the image shared with Ironic."""
@@ -165,32 +151,6 @@ class BaremetalTest(testtools.TestCase):
             if time.monotonic() > deadline:
                 raise AssertionError(f"still {node.provision_state}")
             time.sleep(2)
-
-    @classmethod
-    def wait_for_login(cls) -> None:
-        """Return once the key logs in and the machine has settled."""
-        deadline = time.monotonic() + LOGIN_SECONDS
-        while (
-            said := cls.metal.ssh(cls.machine, cls.key, "true")
-        ).returncode != 0:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no login: {said.stderr}")
-            time.sleep(2)
-        cls.run_there("cloud-init status --wait")
-        cls.metal.ssh(
-            cls.machine, cls.key, "systemctl is-system-running --wait"
-        )
-
-    @classmethod
-    def run_there(cls, command: str) -> str:
-        """What a command prints on the deployed machine.
-
-        :raises AssertionError: it failed.
-        """
-        said = cls.metal.ssh(cls.machine, cls.key, command)
-        if said.returncode != 0:
-            raise AssertionError(f"{command}: {said.stdout}{said.stderr}")
-        return said.stdout
 
 
 def enrol(

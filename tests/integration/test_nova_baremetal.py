@@ -16,17 +16,14 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
 from typing import ClassVar
 
 from openstack.baremetal.v1.node import Node
 from openstack.compute.v2.server import Server
 import openstack.connection
-import testtools
-from testtools import content
 
 from tests import lab, qemu
-from tests.integration import published, servers, service_case
+from tests.integration import deployed, published, servers, service_case
 from tests.qemu import configdrive
 from tools.lab import baremetal, daemon
 from tools.lab import compute as nova
@@ -45,21 +42,16 @@ NAME = "metal-1"
 KEY_NAME = "mine"
 
 DEPLOY_SECONDS = 1500.0
-LOGIN_SECONDS = 600.0
 
 
-class NovaBaremetalTest(testtools.TestCase):
+class NovaBaremetalTest(deployed.Case):
     """One server, for all of these tests."""
 
     compute: ClassVar[nova.Compute]
-    metal: ClassVar[baremetal.Baremetal]
-    # With the address that Neutron gave it.
-    machine: ClassVar[baremetal.Machine]
     demo: ClassVar[openstack.connection.Connection]
     node: ClassVar[Node]
     image_id: ClassVar[str]
     server: ClassVar[Server]
-    key: ClassVar[pathlib.Path]
     other_key: ClassVar[pathlib.Path]
 
     @classmethod
@@ -90,14 +82,6 @@ class NovaBaremetalTest(testtools.TestCase):
         cls.compute.make_flavor("paltry", RESOURCE_CLASS, EXTRA, disk_gib=1)
         cls.compute.wait_for(cls.node, TRAIT)
         cls.deploy()
-
-    def setUp(self) -> None:
-        super().setUp()
-        console = self.metal.rack.console(self.machine)
-        self.addDetail(
-            "console",
-            content.text_content(console.read_text(errors="replace")),
-        )
 
     def test_the_server_is_active_on_the_node(self) -> None:
         with self.metal.cloud.operator().connect() as operator:
@@ -220,26 +204,3 @@ class NovaBaremetalTest(testtools.TestCase):
         [address] = cls.server.addresses[nova.NETWORK]
         cls.machine = dataclasses.replace(cls.machine, address=address["addr"])
         cls.wait_for_login()
-
-    @classmethod
-    def wait_for_login(cls) -> None:
-        """Return once the key logs in and cloud-init has ended."""
-        deadline = time.monotonic() + LOGIN_SECONDS
-        while (
-            said := cls.metal.ssh(cls.machine, cls.key, "true")
-        ).returncode != 0:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no login: {said.stderr}")
-            time.sleep(2)
-        cls.run_there("cloud-init status --wait")
-
-    @classmethod
-    def run_there(cls, command: str) -> str:
-        """What a command prints on the deployed machine.
-
-        :raises AssertionError: it failed.
-        """
-        said = cls.metal.ssh(cls.machine, cls.key, command)
-        if said.returncode != 0:
-            raise AssertionError(f"{command}: {said.stdout}{said.stderr}")
-        return said.stdout

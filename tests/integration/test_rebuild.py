@@ -11,15 +11,12 @@ import time
 from typing import Any, ClassVar
 
 from openstack.baremetal.v1.node import Node
-import testtools
-from testtools import content
 
 from tests import lab, qemu
-from tests.integration import ramdisks, stateful
+from tests.integration import deployed, ramdisks, stateful
 from tests.integration.test_baremetal import (
     DEPLOY_SECONDS,
     ENDED,
-    LOGIN_SECONDS,
     config_drive,
 )
 from tests.qemu import configdrive
@@ -28,12 +25,9 @@ from tools.lab import baremetal
 ROOT_GB, EPHEMERAL_GB = 4, 1
 
 
-class RebuildTest(testtools.TestCase):
+class RebuildTest(deployed.Case):
     """One deploy and one rebuild, for all of these tests."""
 
-    metal: ClassVar[baremetal.Baremetal]
-    machine: ClassVar[baremetal.Machine]
-    key: ClassVar[pathlib.Path]
     node: ClassVar[Node]
     first: ClassVar[dict[str, str]]
     second: ClassVar[dict[str, str]]
@@ -65,14 +59,6 @@ class RebuildTest(testtools.TestCase):
         cls.first = cls.told()
         cls.written("rebuild", image_source=images[1], preserve_ephemeral=True)
         cls.second = cls.told()
-
-    def setUp(self) -> None:
-        super().setUp()
-        console = self.metal.rack.console(self.machine)
-        self.addDetail(
-            "console",
-            content.text_content(console.read_text(errors="replace")),
-        )
 
     def test_the_image_is_the_newer_one(self) -> None:
         self.assertEqual(
@@ -147,20 +133,6 @@ class RebuildTest(testtools.TestCase):
         cls.wait_for_login()
 
     @classmethod
-    def wait_for_login(cls) -> None:
-        deadline = time.monotonic() + LOGIN_SECONDS
-        while (
-            said := cls.metal.ssh(cls.machine, cls.key, "true")
-        ).returncode != 0:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no login: {said.stderr}")
-            time.sleep(2)
-        cls.run_there("cloud-init status --wait")
-        cls.metal.ssh(
-            cls.machine, cls.key, "systemctl is-system-running --wait"
-        )
-
-    @classmethod
     def told(cls) -> dict[str, str]:
         """What the machine is now."""
         return {
@@ -175,14 +147,3 @@ class RebuildTest(testtools.TestCase):
                 "systemctl list-units --failed --no-legend"
             ),
         }
-
-    @classmethod
-    def run_there(cls, command: str) -> str:
-        """What a command prints on the machine.
-
-        :raises AssertionError: it failed.
-        """
-        said = cls.metal.ssh(cls.machine, cls.key, command)
-        if said.returncode != 0:
-            raise AssertionError(f"{command}: {said.stdout}{said.stderr}")
-        return said.stdout
