@@ -18,7 +18,6 @@ import os
 import pathlib
 import shutil
 import signal
-import sys
 import tempfile
 
 from tools.lab import errors
@@ -95,9 +94,10 @@ def new_state() -> State:
     # own: whether a hook can read this is then no question.
     path = pathlib.Path(tempfile.mkdtemp(prefix="dib-lab-", dir="/var/lib"))
     atexit.register(_keep_logs_only, path)
-    # Without this, a test run that is told to end leaves its servers.
+    # Without this, a test run that is told to end leaves its servers; any
+    # other exception would be the failure of one test, and the next begin.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return State(path)
 
 
