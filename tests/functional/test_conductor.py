@@ -7,7 +7,7 @@ from oslo_messaging import conffixture
 import testtools
 
 from dib_service import exception, rpc
-from dib_service.conductor import manager, rpcapi
+from dib_service.conductor import endpoint, manager, rpcapi
 from dib_service.conf import CONF
 from dib_service.engine import catalogue
 from dib_service.objects import history, lease, log
@@ -268,7 +268,7 @@ class ConductorTest(testtools.TestCase):
             def wake(self, builder_id: str) -> None:
                 woken.append(builder_id)
 
-        bell = manager.Bell(Builders())  # type: ignore[arg-type]
+        bell = endpoint.Bell(Builders())  # type: ignore[arg-type]
         self.register()
         bell.ring()
         self.assertEqual([], woken)

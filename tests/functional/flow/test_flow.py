@@ -9,7 +9,7 @@ import time
 from unittest import mock
 
 from dib_service import exception
-from dib_service.conductor import manager as conductor_manager
+from dib_service.conductor import endpoint
 from dib_service.objects import history
 from dib_service.objects.build import Build
 from tests.functional.flow import base
@@ -164,7 +164,7 @@ class TroubleTest(base.FlowTest):
         self.start_builder()
         said = "no manifest has arrived yet"
         with mock.patch.object(
-            conductor_manager,
+            endpoint,
             "_manifest",
             side_effect=exception.Unavailable(said),
         ):
