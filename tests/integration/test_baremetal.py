@@ -27,7 +27,7 @@ from tests.qemu import configdrive
 from tools.lab import baremetal
 from tools.lab.baremetal.network import ADDRESS, NETMASK
 
-DEPLOY_SECONDS = 1200.0
+DEPLOY_SECONDS = 2400.0
 
 ENDED = ("active", "deploy failed", "error")
 

@@ -41,7 +41,7 @@ EXTRA = {f"trait:{TRAIT}": "required", "capabilities:boot_mode": "uefi"}
 NAME = "metal-1"
 KEY_NAME = "mine"
 
-DEPLOY_SECONDS = 1500.0
+DEPLOY_SECONDS = 2400.0
 
 
 class NovaBaremetalTest(deployed.Case):
