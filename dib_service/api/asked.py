@@ -9,6 +9,7 @@ from collections.abc import (
 )
 import contextlib
 import dataclasses
+import difflib
 from typing import Any
 
 from dib_service import conf, exception, policies
@@ -261,8 +262,20 @@ def _chosen(
         )
     except catalogue.EngineError as exc:
         facts = {**exc.facts, "fault": exc.code, "field": "build.elements"}
-        raise exception.BadRequest(exc.message, **facts) from exc
+        said = exc.message
+        missing = exc.code == catalogue.ElementNotFound.code
+        if missing and facts["element"] in asked.elements:
+            said += f"; {_instead(facts['element'], known)}"
+        raise exception.BadRequest(said, **facts) from exc
     return chosen
+
+
+def _instead(name: str, known: Collection[str]) -> str:
+    """What may have been meant by a name that no element has."""
+    close = difflib.get_close_matches(name, known)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return "'openstack image element list' shows those that there are"
 
 
 def _chosen_of_one(

@@ -13,6 +13,7 @@ from typing import Any, Self
 from dib_service.engine import errors
 
 # What resolve raises, for those who may not import engine.errors.
+from dib_service.engine.errors import ElementNotFound as ElementNotFound
 from dib_service.engine.errors import EngineError as EngineError
 
 # The contract's order (diskimage-builder, lib/disk-image-create).
