@@ -85,7 +85,7 @@ class TestPartitionImage(testtools.TestCase):
     @classmethod
     def boot_options(cls) -> tuple[str, ...]:
         # As Ironic's configuration for a network boot has it.
-        root = f"root=UUID={cls.manifest['image']['rootfs_uuid']} ro"
+        root = f"root=UUID={cls.manifest['image']['root_uuid']} ro"
         return (
             *("-kernel", str(cls.files["kernel"])),
             *("-initrd", str(cls.files["ramdisk"])),
