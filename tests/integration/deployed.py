@@ -9,7 +9,7 @@ from testtools import content
 
 from tools.lab import baremetal
 
-LOGIN_SECONDS = 600.0
+LOGIN_SECONDS = 1200.0
 
 
 class Case(testtools.TestCase):
