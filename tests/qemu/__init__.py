@@ -31,7 +31,7 @@ from dib_service.engine.gate.machine import KERNEL_OPTIONS as KERNEL_OPTIONS
 NETWORK = "10.0.2.0/24"
 FIRST_LEASE = drive.ADDRESS
 
-DEADLINE_SECONDS = 900.0
+DEADLINE_SECONDS = 1500.0
 
 Firmware = Literal["bios", "uefi", "secure-boot"]
 
