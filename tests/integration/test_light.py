@@ -316,7 +316,8 @@ def facts(guest: qemu.Guest) -> dict[str, Any]:
     }
     # These are slow, and go on after the boot.
     requests = "/var/lib/puppet/ssl/certificate_requests"
-    wait_for(guest, f"sudo ls {requests}/*")
+    # A pattern would be the user's shell's to expand, who may not look there.
+    wait_for(guest, f"sudo ls {requests} | grep -F .pem")
     found["puppet"] = guest.run(f"sudo ls {requests}")
     wait_for(guest, "cat /etc/ansible-was-here")
     found["ansible"] = guest.run("cat /etc/ansible-was-here")

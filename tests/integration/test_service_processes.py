@@ -259,7 +259,10 @@ class WallsTest(service_case.ServiceCase):
             elements=["tiny", "prying"],
             skip_base=True,
             boot_test=False,
-            environment={"DIB_BAIT": bait},
+            environment={
+                "DIB_BAIT": bait,
+                "DIB_LAB": str(self.cloud.state.path),
+            },
         )
         self.assert_complete(build_id)
         lines = self.log(build_id).splitlines()
