@@ -20,9 +20,11 @@ AGENT = "ironic-python-agent"
 # The agent has sgdisk look at a disk and then asks lsblk what is on it. udev
 # reads a disk again that was open for writing, and for as long as that takes a
 # partition has no UUID; in an emulated machine that is long enough for the
-# agent not to find the EFI system partition that it has made.
+# agent not to find the EFI system partition that it has made. What was written
+# to a partition udev has to see: of one that is made anew the agent would take
+# the UUID that was there before, and no machine finds it then.
 RULE = """\
-ACTION!="remove", SUBSYSTEM=="block", KERNEL=="vd*", OPTIONS:="nowatch"
+ACTION!="remove", SUBSYSTEM=="block", KERNEL=="vd*[!0-9]", OPTIONS:="nowatch"
 """
 
 # The element of an operator, and all that a deploy ramdisk is made of here.
