@@ -388,31 +388,6 @@ class TestTime(InsideCase):
             )
 
 
-class TestDevices(InsideCase):
-    """How long a filesystem's device is waited for."""
-
-    hook = "global-content/post-install.d/50-device-timeout"
-    conf = "usr/lib/systemd/system.conf.d/50-device-timeout.conf"
-
-    def test_longer_than_systemd_does(self) -> None:
-        self.done(self.hook)
-        self.assertIn("\nDefaultDeviceTimeoutSec=300\n", self.text(self.conf))
-        self.done(self.hook, DIB_DEVICE_TIMEOUT="900")
-        self.assertIn("\nDefaultDeviceTimeoutSec=900\n", self.text(self.conf))
-
-    def test_what_is_no_number_of_seconds(self) -> None:
-        for word in ("0", "5min", "-1", "1000000", "3\n4"):
-            with self.subTest(word):
-                self.refused(
-                    "DIB_DEVICE_TIMEOUT", self.hook, DIB_DEVICE_TIMEOUT=word
-                )
-        self.assertFalse((self.root / self.conf).exists())
-
-    def test_another_init_system_has_no_such_setting(self) -> None:
-        self.done(self.hook, DIB_INIT_SYSTEM="openrc")
-        self.assertFalse((self.root / self.conf).exists())
-
-
 class TestRoot(InsideCase):
     hook = "global-content/finalise.d/90-lock-root"
 
