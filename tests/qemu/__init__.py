@@ -199,7 +199,7 @@ class Guest:
         except FileNotFoundError:
             return ""
 
-    def tail(self, lines: int = 60) -> str:
+    def tail(self, lines: int = 1000) -> str:
         """The end of the console, for a message."""
         last = self.console_text().splitlines()[-lines:]
         qemu = (self.workspace / "qemu").read_text(errors="replace")
