@@ -261,7 +261,7 @@ class WallsTest(service_case.ServiceCase):
             boot_test=False,
             environment={
                 "DIB_BAIT": bait,
-                "DIB_LAB": str(self.cloud.state.path),
+                "DIB_LAB": self.cloud.state.path.name,
             },
         )
         self.assert_complete(build_id)
