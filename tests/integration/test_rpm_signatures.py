@@ -107,6 +107,16 @@ class Case(unittest.TestCase):
         self.assertNotEqual(0, done.returncode, self.said)
         return done.stderr.splitlines()[-1]
 
+    def taken(self, *words: str) -> None:
+        """Both install what is wanted, and say these words on the way."""
+        for kind in HOOKS:
+            with self.subTest(kind):
+                # They make no system, so that is where it ends.
+                self.built(kind)
+                self.assertTrue((self.root / "usr/share/wanted").exists())
+                for word in words:
+                    self.assertIn(word, self.said)
+
     def refused(self, *words: str, **more: str) -> None:
         """Both say these words at last, and have installed nothing."""
         for kind, (_, _, distro, release) in HOOKS.items():
@@ -146,11 +156,7 @@ class Signatures(Case):
     def test_what_is_signed_is_taken(self) -> None:
         self.sign()
         self.publish()
-        for kind in HOOKS:
-            with self.subTest(kind):
-                self.built(kind)
-                # They make no system, so that is where it ends.
-                self.assertTrue((self.root / "usr/share/wanted").exists())
+        self.taken()
 
     def test_an_unsigned_index(self) -> None:
         self.sign()
@@ -276,11 +282,7 @@ class Keys(Case):
         self.trusted.write_bytes(dearmored(self.key) + later)
         self.sign()
         self.publish()
-        for kind in HOOKS:
-            with self.subTest(kind):
-                self.built(kind)
-                self.assertTrue((self.root / "usr/share/wanted").exists())
-                self.assertIn("gpg cannot read every key", self.said)
+        self.taken("gpg cannot read every key")
 
     def test_no_key(self) -> None:
         for said in self.says(DIB_RPM_GPG_KEYS=""):
