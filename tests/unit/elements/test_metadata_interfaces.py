@@ -10,9 +10,11 @@ with programs.importable("metadata-reader", "metadata-init"):
 
 
 class Interfaces(programs.Place):
-    def interface(self, name, address, kind="", **files):
+    def interface(self, name, address, kind="", device=True, **files):
         folder = self.place / name
         folder.mkdir()
+        if device:
+            (folder / "device").mkdir()
         (folder / "address").write_text(f"{address}\n")
         (folder / "uevent").write_text(
             f"DEVTYPE={kind}\nINTERFACE={name}\n" if kind else ""
@@ -23,12 +25,15 @@ class Interfaces(programs.Place):
             path.write_text(text)
 
     def test_real_ones_by_what_they_had_before_a_bond(self):
-        self.interface("lo", "00:00:00:00:00:00")
+        self.interface("lo", "00:00:00:00:00:00", device=False)
         self.interface("ens3", ONE.upper())
         self.interface("ens4", TWO, bonding_slave__perm_hwaddr=TWO)
         self.interface("ens5", TWO, bonding_slave__perm_hwaddr=THREE)
-        self.interface("bond0", TWO, "bond", bonding__mode="802.3ad 4")
-        self.interface("bond0.100", TWO, "vlan")
+        self.interface("bond0", TWO, "bond", device=False)
+        self.interface("bond0.100", TWO, "vlan", device=False)
+        # A switch of Open vSwitch, of which the kernel says nothing more.
+        self.interface("br-ex", ONE, device=False)
+        self.interface("wlan0", "52:54:00:00:00:04", "wlan")
         # Not a directory at all.
         (self.place / "bonding_masters").write_text("bond0\n")
         self.assertEqual(KNOWN, interfaces.by_mac(self.place))

@@ -84,9 +84,8 @@ class Static(Case):
             },
             found["ipv4"],
         )
-        self.assertEqual(
-            {"method": "link-local", "dns": "2001:db8::53;"}, found["ipv6"]
-        )
+        # NetworkManager takes no server without an address of its kind.
+        self.assertEqual({"method": "link-local"}, found["ipv6"])
 
     def test_what_is_reached_without_a_gateway(self):
         self.parse(
@@ -244,8 +243,11 @@ class Bonds(Case):
             self.assertEqual(
                 ["Bond=bond0", "LinkLocalAddressing=no"], unit["Network"]
             )
-            # They cannot be smaller than the bond.
-            self.assertEqual(["MTUBytes=9000"], unit["Link"])
+            # They cannot be smaller than the bond, and have no address that
+            # anybody could wait for.
+            self.assertEqual(
+                ["MTUBytes=9000", "RequiredForOnline=no"], unit["Link"]
+            )
         self.assertEqual(
             [
                 *("DHCP=no", "LinkLocalAddressing=ipv6"),
@@ -300,13 +302,75 @@ class Bonds(Case):
         self.assertIn("ens4 is a port of bond0", told[0])
         self.assertNotIn("Address=", str(self.unit("ens4.network")))
 
+    def bond(self, **changes):
+        """What is told of a bond with these options, and its settings."""
+        told = []
+        found = self.parse([*PORTS, {**BOND, **changes}], warn=told.append)
+        return told, found["bond0"].bond
+
+    def test_an_option_that_is_none_is_left_out_alone(self):
+        for changes, words in (
+            ({"bond_miimon": -1}, "bond_miimon is -1"),
+            ({"bond_miimon": "100ms"}, "bond_miimon is"),
+            ({"bond_xmit_hash_policy": "x\ny"}, "bond_xmit_hash_policy is"),
+            ({"bond_lacp_rate": "soon"}, "bond_lacp_rate is"),
+            ({"bond_arp_ip_target": ["x"]}, "bond_arp_ip_target: "),
+            ({"bond_num_grat_arp": 3}, "bond_num_grat_arp is not known"),
+            ({"mtu": 0}, "mtu is 0"),
+            ({"bond_primary": "p3"}, "802.3ad has no use for bond_primary"),
+            ({"bond_arp_interval": 100}, "has no use for bond_arp_interval"),
+            ({"bond_miimon": 0, "bond_updelay": 9}, "nothing is delayed"),
+            (
+                {"bond_mode": "balance-xor", "bond_lacp_rate": "fast"},
+                "balance-xor has no use for bond_lacp_rate",
+            ),
+        ):
+            with self.subTest(changes):
+                told, bond = self.bond(**changes)
+                self.assertEqual(1, len(told), told)
+                self.assertIn(words, told[0])
+                self.assertTrue(told[0].isprintable())
+                self.assertEqual(
+                    changes.get("bond_mode", "802.3ad"), bond.mode
+                )
+
+    def test_a_cable_that_is_pulled_out_is_noticed(self):
+        # Of itself the kernel would look after nothing.
+        _, bond = self.bond(bond_miimon=None, bond_mode="active-backup")
+        self.assertEqual(100, bond.miimon)
+        _, bond = self.bond(bond_miimon=0)
+        self.assertEqual(0, bond.miimon)
+
+    def test_looked_after_by_arp(self):
+        told, bond = self.bond(
+            bond_mode="active-backup",
+            bond_miimon=None,
+            bond_xmit_hash_policy=None,
+            bond_arp_interval="250",
+            bond_arp_ip_target="192.0.2.1,192.0.2.2",
+            bond_arp_validate="active",
+            bond_arp_all_targets="any",
+            bond_fail_over_mac="follow",
+        )
+        self.assertEqual([], told)
+        self.assertIsNone(bond.miimon)
+        self.assertEqual(
+            [
+                *("Mode=active-backup", "ARPIntervalSec=250ms"),
+                *("ARPIPTargets=192.0.2.1 192.0.2.2", "ARPValidate=active"),
+                *("ARPAllTargets=any", "FailOverMACPolicy=follow"),
+            ],
+            self.unit("bond0.netdev")["Bond"],
+        )
+        found = self.connection("bond0")["bond"]
+        self.assertEqual("250", found["arp_interval"])
+        self.assertEqual("192.0.2.1,192.0.2.2", found["arp_ip_target"])
+
     def test_that_are_none(self):
         for changes in (
             {"bond_mode": "fast\nExecStart=x"},
             {"bond_mode": 9},
             {"bond_mode": True},
-            {"bond_miimon": -1},
-            {"bond_miimon": "100ms"},
             {"bond_links": []},
             {"bond_links": "p2"},
             {"bond_links": ["p2", "nobody"]},

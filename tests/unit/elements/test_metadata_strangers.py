@@ -101,15 +101,19 @@ class Strange(Case):
             phy("", TWO),
             phy("p1", TWO),
             phy("other", ONE),
-            phy("x", TWO, mtu=1),
-            phy("x", TWO, mtu="1500\n[Match]"),
-            phy("x", TWO, mtu=1e3),
-            phy("x", TWO, mtu=True),
         ):
             with self.subTest(link):
                 told, names = self.told(links=[phy("p1", ONE), link])
                 self.assertEqual(1, len(told), told)
                 self.assertEqual(["ens3"], names)
+
+    def test_a_bad_mtu_is_left_out_alone(self):
+        for mtu in (0, 1, "1500\n[Match]", 1e3, True):
+            with self.subTest(mtu):
+                told, names = self.told(links=[phy("p1", ONE, mtu=mtu)])
+                self.assertEqual(1, len(told), told)
+                self.assertEqual(["ens3"], names)
+                self.assertIsNone(self.links[0].mtu)
 
     def test_a_gateway_outside_is_told_to_be_on_the_link(self):
         self.parse([phy("p1", ONE)], [static("p1", gateway="198.51.100.1")])

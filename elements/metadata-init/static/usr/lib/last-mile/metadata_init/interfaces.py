@@ -9,19 +9,20 @@ CLASS = Path("/sys/class/net")
 
 # What the kernel's names may be, and what may stand in a file of ours.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
-VIRTUAL = ("bond", "bridge", "vlan", "vxlan", "wlan", "wwan")
+WIRELESS = ("wlan", "wwan")
 
 
 def by_mac(folder: Path = CLASS) -> dict[str, str]:
     """The names of real interfaces; a bond's ports by what they had before.
 
-    A bond, and a VLAN, has the address of what it lies on: these are none.
+    A bond, a VLAN or a switch in software has the address of what it lies
+    on: what has no device is none.
     """
     found: dict[str, str] = {}
     for place in sorted(folder.iterdir()):
         if place.name == "lo" or not NAME.fullmatch(place.name):
             continue
-        if kind(place) in VIRTUAL or (place / "bonding").exists():
+        if not (place / "device").exists() or kind(place) in WIRELESS:
             continue
         own = read(place / "bonding_slave/perm_hwaddr")
         mac = ethernet((own or read(place / "address")).lower())

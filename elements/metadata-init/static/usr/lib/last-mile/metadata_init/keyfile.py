@@ -7,7 +7,8 @@ from pathlib import Path
 import subprocess
 import uuid
 
-from metadata_init.network import NOWHERE, Bond, Interface, Link, Route
+from metadata_init.bonding import Bond
+from metadata_init.network import NOWHERE, Interface, Link, Route
 
 FOLDER = Path("/etc/NetworkManager/system-connections")
 PREFIX = "metadata-"
@@ -31,10 +32,12 @@ def rendered(links: list[Link]) -> dict[str, str]:
 def reload() -> None:
     """Have a NetworkManager that is running take what was changed."""
     subprocess.run(["nmcli", "connection", "reload"], check=True, timeout=60)
-    # Ports come up with their bond, which has to be there before its VLANs.
-    for path in sorted(FOLDER.glob(f"{PREFIX}*.nmconnection")):
+    # Ports come up with their bond, which has to be there before its VLANs:
+    # without the files' ending it is sorted so.
+    found = FOLDER.glob(f"{PREFIX}*.nmconnection")
+    for name in sorted(path.stem for path in found):
         subprocess.run(
-            ["nmcli", "--wait", "30", "connection", "up", path.stem],
+            ["nmcli", "--wait", "30", "connection", "up", name],
             timeout=60,
         )
 
@@ -89,11 +92,16 @@ def _bond(bond: Bond, ports: list[Link]) -> Iterator[tuple[str, object]]:
         ("miimon", bond.miimon),
         ("updelay", bond.updelay),
         ("downdelay", bond.downdelay),
+        ("arp_interval", bond.arp_interval),
+        ("arp_ip_target", ",".join(map(str, bond.arp_targets)) or None),
+        ("arp_validate", bond.arp_validate),
+        ("arp_all_targets", bond.arp_all_targets),
         ("xmit_hash_policy", bond.policy),
         ("lacp_rate", bond.lacp_rate),
         ("ad_select", bond.ad_select),
         ("min_links", bond.min_links),
         ("primary_reselect", bond.reselect),
+        ("fail_over_mac", bond.fail_over_mac),
     ):
         if value is not None:
             yield key, value
@@ -130,7 +138,10 @@ def _common(
     for number, address in enumerate(addresses, start=1):
         yield f"address{number}", address
     servers = [str(each) for each in link.dns if each.version == version]
-    if servers:
+    # Without an address of its kind a server is out of reach, and
+    # NetworkManager would take nothing of the connection.
+    asked = link.dhcp4 if version == 4 else link.dhcp6 or link.ra
+    if servers and (addresses or asked):
         yield "dns", "".join(f"{each};" for each in servers)
     routes = [each for each in link.routes if each.to.version == version]
     for number, route in enumerate(routes, start=1):

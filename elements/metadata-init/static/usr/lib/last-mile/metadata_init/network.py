@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import functools
 import ipaddress
-import re
 from typing import Any, Union
 
 from metadata_reader.data import shown
 
+from metadata_init import bonding, values
+from metadata_init.values import MOST, Address
+
 # Python 3.9 has no "|" for these.
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007
 Interface = Union[  # noqa: UP007
     ipaddress.IPv4Interface, ipaddress.IPv6Interface
 ]
@@ -24,18 +25,6 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]  # noqa: UP007
 
 # What the kernel takes for a name.
 LONGEST_NAME = 15
-MOST = 256
-
-MODES = (
-    *("balance-rr", "active-backup", "balance-xor", "broadcast"),
-    *("802.3ad", "balance-tlb", "balance-alb"),
-)
-POLICIES = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4")
-RATES = ("slow", "fast")
-SELECTIONS = ("stable", "bandwidth", "count")
-RESELECTIONS = ("always", "better", "failure")
-
-MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 DHCP4 = ("ipv4_dhcp", "dhcp4")
 STATEFUL = ("ipv6_dhcp", "ipv6_dhcpv6-stateful", "dhcp6")
@@ -61,21 +50,6 @@ class Route:
     metric: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Bond:
-    """How a bond's ports work together; nothing is the kernel's own choice."""
-
-    mode: str = "balance-rr"
-    miimon: int | None = None
-    updelay: int | None = None
-    downdelay: int | None = None
-    policy: str | None = None
-    lacp_rate: str | None = None
-    ad_select: str | None = None
-    min_links: int | None = None
-    reselect: str | None = None
-
-
 @dataclasses.dataclass
 class Link:
     """One interface and what it has to become.
@@ -91,7 +65,7 @@ class Link:
     mac: str = ""
     mtu: int | None = None
     present: bool = True
-    bond: Bond | None = None
+    bond: bonding.Bond | None = None
     master: str | None = None
     primary: bool = False
     vlan: int | None = None
@@ -180,12 +154,12 @@ class _Reading:
 
     def network(self, each: dict[str, Any]) -> None:
         """Take one network onto its link."""
-        link = self.found.get(_text(each.get("link")))
+        link = self.found.get(values.text(each.get("link")))
         if link is None:
-            self._warn(f"network {_called(each)}: its link is not known")
+            self._warn(f"network {values.called(each)}: its link is not known")
         elif link.master:
             self._warn(
-                f"network {_called(each)}: {link.name} is a port of "
+                f"network {values.called(each)}: {link.name} is a port of "
                 f"{link.master}, and has no address of its own"
             )
         else:
@@ -214,10 +188,10 @@ class _Reading:
         try:
             take(each)
         except ValueError as exc:
-            self._warn(f"{what} {_called(each)}: {shown(exc)}: left out")
+            self._warn(f"{what} {values.called(each)}: {shown(exc)}: left out")
 
     def _add(self, each: dict[str, Any], link: Link) -> None:
-        identity = _text(each.get("id"))
+        identity = values.text(each.get("id"))
         if not identity:
             raise ValueError("it has no id")
         if identity in self.found:
@@ -227,14 +201,14 @@ class _Reading:
         self.found[identity] = link
 
     def _physical(self, each: dict[str, Any]) -> None:
-        mac = _mac(each.get("ethernet_mac_address"))
+        mac = values.mac(each.get("ethernet_mac_address"))
         name = self._known.get(mac)
         self._add(
             each,
             Link(
                 name=name or f"mac-{mac.replace(':', '')}",
                 mac=mac,
-                mtu=_mtu(each),
+                mtu=self._mtu(each),
                 present=name is not None,
             ),
         )
@@ -246,55 +220,60 @@ class _Reading:
             raise ValueError("it has no bond_links")
         ports = []
         for identity in members[:MOST]:
-            port = self.found.get(_text(identity))
+            port = self.found.get(values.text(identity))
             if port is None or port.kind != "physical" or port.master:
                 raise ValueError(f"{shown(identity)} cannot be its port")
             ports.append(port)
         mac = each.get("ethernet_mac_address")
+        bond = bonding.parse(each, self._warn)
         link = Link(
             name=name,
             kind=BOND,
-            mac=_mac(mac) if mac else "",
-            mtu=_mtu(each),
-            bond=self._bonding(each),
+            mac=values.mac(mac) if mac else "",
+            mtu=self._mtu(each),
+            bond=bond,
         )
         self._add(each, link)
-        primary = self._primary(each, ports)
+        primary = self._primary(each, bond.mode, ports)
         for port in ports:
             port.master = name
             port.primary = port is primary
             # A port cannot be smaller than what lies on it.
             port.mtu = port.mtu or link.mtu
 
-    def _primary(self, each: dict[str, Any], ports: list[Link]) -> Link | None:
+    def _primary(
+        self, each: dict[str, Any], mode: str, ports: list[Link]
+    ) -> Link | None:
         wanted = each.get("bond_primary")
-        port = self.found.get(_text(wanted))
-        if wanted and port not in ports:
-            self._warn(
-                f"bond {_called(each)}: its bond_primary is not a port of it"
-            )
-        return port if port in ports else None
+        if not wanted:
+            return None
+        port = self.found.get(values.text(wanted))
+        why = ""
+        if port not in ports:
+            why = "its bond_primary is not a port of it"
+        elif mode not in bonding.ONE_ACTIVE:
+            why = f"{mode} has no use for bond_primary"
+        if why:
+            self._warn(f"bond {values.called(each)}: {why}")
+        return None if why else port
 
-    def _bonding(self, each: dict[str, Any]) -> Bond:
-        return Bond(
-            mode=_choice(each, "bond_mode", MODES) or MODES[0],
-            miimon=_number(each, "bond_miimon", 0, 60000),
-            updelay=_number(each, "bond_updelay", 0, 600000),
-            downdelay=_number(each, "bond_downdelay", 0, 600000),
-            policy=_choice(each, "bond_xmit_hash_policy", POLICIES),
-            lacp_rate=_choice(each, "bond_lacp_rate", RATES),
-            ad_select=_choice(each, "bond_ad_select", SELECTIONS),
-            min_links=_number(each, "bond_min_links", 0, 1024),
-            reselect=_choice(each, "bond_primary_reselect", RESELECTIONS),
-        )
+    def _mtu(self, each: dict[str, Any]) -> int | None:
+        """What is to be sent at once, in bytes; a wrong one is none."""
+        try:
+            return values.number(each, "mtu", 68, 65535)
+        except ValueError as exc:
+            self._warn(
+                f"{values.called(each)}: {shown(exc)}: that alone is left out"
+            )
+            return None
 
     def _vlan(self, each: dict[str, Any]) -> None:
-        parent = self.found.get(_text(each.get("vlan_link")))
+        parent = self.found.get(values.text(each.get("vlan_link")))
         if parent is None:
             raise ValueError("its vlan_link is not known")
         if parent.master:
             raise ValueError(f"{parent.name} is a port of {parent.master}")
-        number = _number(each, "vlan_id", 1, 4094)
+        number = values.number(each, "vlan_id", 1, 4094)
         if number is None:
             raise ValueError("it has no vlan_id")
         mac = each.get("vlan_mac_address") or each.get("ethernet_mac_address")
@@ -304,8 +283,8 @@ class _Reading:
             Link(
                 name=name if len(name) <= LONGEST_NAME else f"vlan{number}",
                 kind=VLAN,
-                mac=_mac(mac) if mac else "",
-                mtu=_mtu(each),
+                mac=values.mac(mac) if mac else "",
+                mtu=self._mtu(each),
                 vlan=number,
                 parent=parent.name,
             ),
@@ -326,7 +305,10 @@ class _Reading:
         for route in self._routes(each):
             if route not in link.routes:
                 link.routes.append(route)
-        own = [*_list(each, "services"), *_list(each, "dns_nameservers")]
+        own = [
+            *values.several(each, "services"),
+            *values.several(each, "dns_nameservers"),
+        ]
         for server in self._dns(own):
             if server not in link.dns:
                 link.dns.append(server)
@@ -334,12 +316,12 @@ class _Reading:
     def _routes(self, each: dict[str, Any]) -> Iterator[Route]:
         if _gateway(each):
             yield _route({"gateway": each["gateway"]})
-        for one in _list(each, "routes"):
+        for one in values.several(each, "routes"):
             try:
                 yield _route(one)
             except ValueError as exc:
                 self._warn(
-                    f"a route of network {_called(each)}: {shown(exc)}: "
+                    f"a route of network {values.called(each)}: {shown(exc)}: "
                     "left out"
                 )
 
@@ -352,13 +334,13 @@ class _Reading:
                 address = each.get("address")
             for one in address if isinstance(address, list) else [address]:
                 try:
-                    yield _address(one)
+                    yield values.address(one)
                 except ValueError as exc:
                     self._warn(f"a DNS server: {shown(exc)}: left out")
 
 
 def _static(each: dict[str, Any], link: Link) -> None:
-    text = _unscoped(each.get("ip_address"))
+    text = values.unscoped(each.get("ip_address"))
     mask = each.get("netmask")
     if "/" not in text and mask not in (None, ""):
         text = f"{text}/{_prefix(mask)}"
@@ -374,7 +356,7 @@ def _route(each: object) -> Route:
     if not isinstance(each, dict):
         raise ValueError("it is no object")
     via = _gateway(each)
-    destination = _unscoped(each.get("network"))
+    destination = values.unscoped(each.get("network"))
     if not destination:
         destination = str(NOWHERE[via.version if via else 4])
     if "/" not in destination:
@@ -385,13 +367,13 @@ def _route(each: object) -> Route:
     to = ipaddress.ip_network(destination, strict=False)
     if via is not None and via.version != to.version:
         raise ValueError(f"{via} is no way to {to}")
-    return Route(to, via, _number(each, "metric", 0, 2**32 - 1))
+    return Route(to, via, values.number(each, "metric", 0, 2**32 - 1))
 
 
 def _gateway(each: Mapping[str, Any]) -> Address | None:
     """Who it goes by; nobody's address says that it is on the link itself."""
     gateway = each.get("gateway")
-    found = _address(gateway) if gateway else None
+    found = values.address(gateway) if gateway else None
     return None if found in NOWHERE.values() else found
 
 
@@ -400,7 +382,7 @@ def _prefix(mask: object) -> str:
 
     ipaddress knows those of IPv4; of IPv6 Neutron gives the whole mask.
     """
-    text = str(mask) if isinstance(mask, int) else _text(mask)
+    text = str(mask) if isinstance(mask, int) else values.text(mask)
     if ":" not in text:
         return text
     bits = int(ipaddress.IPv6Address(text))
@@ -408,18 +390,6 @@ def _prefix(mask: object) -> str:
     if bits != (2**length - 1) << (128 - length):
         raise ValueError(f"{text} is no mask")
     return str(length)
-
-
-def _address(value: object) -> Address:
-    return ipaddress.ip_address(_unscoped(value))
-
-
-def _unscoped(value: object) -> str:
-    """An address's text without a zone: that may be any text, lines of it."""
-    text = _text(value)
-    if "%" in text:
-        raise ValueError(f"{shown(repr(text), 60)} has a zone")
-    return text
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -431,54 +401,3 @@ def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     if not all(isinstance(each, dict) for each in found):
         raise Malformed(f"{key} is not a list of objects")
     return found
-
-
-def _list(each: Mapping[str, Any], key: str) -> list[Any]:
-    found = each.get(key)
-    return found[:MOST] if isinstance(found, list) else []
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _called(each: Mapping[str, Any]) -> str:
-    return shown(repr(each.get("id")), 60)
-
-
-def _mac(value: object) -> str:
-    text = _text(value).lower()
-    if not MAC.fullmatch(text):
-        raise ValueError(f"{shown(repr(value), 60)} is no MAC address")
-    return text
-
-
-def _mtu(each: Mapping[str, Any]) -> int | None:
-    return _number(each, "mtu", 68, 65535)
-
-
-def _number(
-    each: Mapping[str, Any], key: str, least: int, most: int
-) -> int | None:
-    value = each.get(key)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value):
-        value = int(value)
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{key} is {shown(repr(value), 60)}")
-    return value
-
-
-def _choice(
-    each: Mapping[str, Any], key: str, among: tuple[str, ...]
-) -> str | None:
-    """One of some words; a number is its place among them, as the kernel's."""
-    value = each.get(key)
-    if value is None or value == "":
-        return None
-    if value in among:
-        return str(value)
-    if str(value) in map(str, range(len(among))):
-        return among[int(value)]
-    raise ValueError(f"{key} is {shown(repr(value), 60)}")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 import subprocess
 
-from metadata_init.network import Bond, Link, Route
+from metadata_init.bonding import Bond
+from metadata_init.network import Link, Route
 
 FOLDER = Path("/etc/systemd/network")
 # Ours are known by it, and come before any that a package brings.
@@ -20,11 +21,16 @@ Section = tuple[str, list[tuple[str, object]]]
 def rendered(links: list[Link]) -> dict[str, str]:
     """The units by their names."""
     units = {}
+    somebody = any(link.configured for link in links)
     for link in links:
         if link.kind != "physical":
             units[f"{PREFIX}{link.name}.netdev"] = _text(_netdev(link))
         vlans = [each.name for each in links if each.parent == link.name]
-        units[f"{PREFIX}{link.name}.network"] = _text(_network(link, vlans))
+        # Who has an address is waited for, if anybody has.
+        awaited = link.configured or not somebody
+        units[f"{PREFIX}{link.name}.network"] = _text(
+            _network(link, vlans, awaited=awaited)
+        )
     return units
 
 
@@ -53,28 +59,40 @@ def _bond(bond: Bond) -> Iterator[tuple[str, object]]:
         ("MIIMonitorSec", bond.miimon),
         ("UpDelaySec", bond.updelay),
         ("DownDelaySec", bond.downdelay),
+        ("ARPIntervalSec", bond.arp_interval),
     ):
         if milliseconds is not None:
             yield key, f"{milliseconds}ms"
     for key, word in (
+        ("ARPIPTargets", " ".join(map(str, bond.arp_targets)) or None),
+        ("ARPValidate", bond.arp_validate),
+        ("ARPAllTargets", bond.arp_all_targets),
         ("TransmitHashPolicy", bond.policy),
         ("LACPTransmitRate", bond.lacp_rate),
         ("AdSelect", bond.ad_select),
         ("MinLinks", bond.min_links),
         ("PrimaryReselectPolicy", bond.reselect),
+        ("FailOverMACPolicy", bond.fail_over_mac),
     ):
         if word is not None:
             yield key, word
 
 
-def _network(link: Link, vlans: list[str]) -> Iterator[Section]:
+def _network(
+    link: Link, vlans: list[str], *, awaited: bool
+) -> Iterator[Section]:
     if link.present:
         yield "Match", [("Name", link.name)]
     else:
         # Its name will be known when it comes.
         yield "Match", [("PermanentMACAddress", link.mac)]
+    lines: list[tuple[str, object]] = []
     if link.mtu:
-        yield "Link", [("MTUBytes", link.mtu)]
+        lines.append(("MTUBytes", link.mtu))
+    if not awaited:
+        lines.append(("RequiredForOnline", "no"))
+    if lines:
+        yield "Link", lines
     yield "Network", list(_settings(link, vlans))
     for route in link.routes:
         yield "Route", list(_route(route, link))
