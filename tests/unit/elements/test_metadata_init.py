@@ -12,7 +12,7 @@ from dib_service.engine import catalogue, elements, errors
 from tests.unit.elements import programs
 
 with programs.importable("metadata-reader", "metadata-init"):
-    from metadata_init import interfaces, main, name, networkd, user
+    from metadata_init import interfaces, machine, main, name, networkd, user
     from metadata_init.settings import Settings
     from metadata_reader import data, drive, files, log, service
 
@@ -163,6 +163,9 @@ class Machine(programs.Place):
         self.found = None
         self.answer = None
         for where, attribute, value in (
+            (machine, "DMI", self.place / "product_uuid"),
+            (machine, "KNOWN", self.place / "state/machine"),
+            (machine, "SSH", self.place / "ssh"),
             (main, "STATE", self.place / "state/state.json"),
             (main, "RESULT", self.place / "run/result.json"),
             (data, "KEPT", self.place / "run/metadata.json"),
@@ -190,7 +193,7 @@ class Machine(programs.Place):
             data.KEPT.unlink()
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
-            for stage in ("local", "network"):
+            for stage in ("machine", "local", "network"):
                 say = log.Log()
                 main.Machine(Settings(user="me", seconds=1.0), say).run(stage)
         self.result = json.loads(main.RESULT.read_text())
@@ -274,6 +277,32 @@ class Machine(programs.Place):
         self.assertEqual(f"{KEY}\n", self.keys.read_text())
         self.assertIn("Address=192.0.2.7/24", self.unit())
         self.assertEqual("none", self.result["source"])
+
+    def in_machine(self, firmware):
+        """A boot of a disk with host keys, in the machine of this name."""
+        if firmware:
+            machine.DMI.write_text(f"{firmware}\n")
+        else:
+            machine.DMI.unlink(missing_ok=True)
+        machine.SSH.mkdir(exist_ok=True)
+        for each in ("ssh_host_rsa_key", "ssh_host_rsa_key.pub"):
+            (machine.SSH / each).touch()
+        (machine.SSH / "sshd_config").touch()
+        self.boot()
+        return len(list(machine.SSH.iterdir()))
+
+    def test_a_copy_of_the_disk_is_another_machine(self):
+        self.found = self.says()
+        self.assertEqual(3, self.in_machine("4C4C-1"))
+        self.found = None
+        # Some firmware changes its mind about capitals.
+        self.assertEqual(3, self.in_machine("4c4c-1"))
+        self.assertIn("Address=192.0.2.7/24", self.unit())
+        # Nothing is known of a machine that says nothing.
+        self.assertEqual(3, self.in_machine(""))
+        self.assertEqual(1, self.in_machine("4C4C-2"))
+        self.assertIn("DHCP=ipv4", self.unit())
+        self.assertEqual(3, self.in_machine("4C4C-2"))
 
     def test_the_first_boot_without_a_source_lets_nobody_in(self):
         self.boot()

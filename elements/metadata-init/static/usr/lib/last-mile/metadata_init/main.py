@@ -1,4 +1,4 @@
-"""The two times that it runs in a boot, and what it does in them."""
+"""The three times that it runs in a boot, and what it does in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from typing import Any
 from metadata_reader import data, drive, files, service
 from metadata_reader.log import Log
 
-from metadata_init import interfaces, keyfile, name, network, networkd, user
+from metadata_init import (
+    interfaces,
+    keyfile,
+    machine,
+    name,
+    network,
+    networkd,
+    user,
+)
 from metadata_init.settings import Settings
 
 # Which keys are there because of us.
@@ -33,7 +41,7 @@ NOBODY = "no data source: everything stays as it was"
 def main(words: list[str] | None = None) -> int:
     """Run one stage; 1 if something of the metadata is wrong."""
     parser = argparse.ArgumentParser(prog="metadata-init")
-    parser.add_argument("stage", choices=["local", "network"])
+    parser.add_argument("stage", choices=["machine", "local", "network"])
     stage = parser.parse_args(words).stage
     say = Log()
     try:
@@ -54,11 +62,25 @@ class Machine:
         self._renderer = RENDERERS[settings.network]
 
     def run(self, stage: str) -> None:
-        """Do what there is to do before the network, or once it is there."""
-        if stage == "local":
-            self._local()
-        else:
-            self._network()
+        """Do what there is to do at one of them.
+
+        ``machine`` is before anything else, ``local`` before the network,
+        ``network`` once that is there.
+        """
+        {
+            "machine": self._look_around,
+            "local": self._local,
+            "network": self._network,
+        }[stage]()
+
+    def _look_around(self) -> None:
+        if machine.changed():
+            self._say.note(
+                "this is another machine: the host keys and the network of "
+                "the last one are forgotten"
+            )
+            machine.forget(self._renderer)
+        machine.remember()
 
     def _local(self) -> None:
         # Without metadata there is a user, too, who has no key.
