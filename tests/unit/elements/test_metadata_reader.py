@@ -94,6 +94,61 @@ class Drive(programs.Place):
                 drive.below(place)
 
 
+class Devices(programs.Place):
+    """Which of several filesystems with the label is the cloud's."""
+
+    def setUp(self):
+        super().setUp()
+        self.labelled = []
+        self.patch(drive, "BLOCK", self.place)
+        self.patch(drive, "root", lambda: "sda1")
+        self.patch(drive, "ran", self.ran)
+        self.disk("sda", "sda1", "sda3")
+
+    def ran(self, *words):
+        if "LABEL=config-2" in words:
+            return "\n".join(self.labelled)
+        return "vfat\n" if words[0] == "blkid" and "TYPE" in words else ""
+
+    def disk(self, name, *parts, volume=""):
+        folder = self.place / "devices" / name
+        folder.mkdir(parents=True)
+        (self.place / name).symlink_to(folder)
+        if volume:
+            (folder / "dm").mkdir()
+            (folder / "dm/uuid").write_text(f"{volume}\n")
+        for part in parts:
+            (folder / part).mkdir()
+            (folder / part / "partition").write_text("1\n")
+            (self.place / part).symlink_to(folder / part)
+
+    def order(self, *names):
+        """These have the label; in which order they are looked at."""
+        self.labelled = [f"/dev/{name}" for name in names]
+        return [device.removeprefix("/dev/") for device, _ in drive.devices()]
+
+    def test_the_one_beside_the_root_is_ironic_s(self):
+        self.disk("sdb", "sdb1")
+        self.disk("sr0")
+        self.assertEqual(
+            ["sda3", "sr0", "sdb1"], self.order("sdb1", "sr0", "sda3")
+        )
+
+    def test_what_guests_write_to_is_none(self):
+        self.disk("dm-0", volume="LVM-abc")
+        for name in ("loop3", "nbd0", "rbd1"):
+            self.disk(name)
+        self.disk("sdb", "sdb1")
+        self.assertEqual(
+            ["sdb1"], self.order("dm-0", "loop3", "nbd0", "rbd1", "sdb1")
+        )
+
+    def test_a_disk_of_several_ways_and_a_raid_may_be(self):
+        self.disk("dm-1", volume="part4-mpath-3600")
+        self.disk("md0", "md0p2")
+        self.assertEqual(["dm-1", "md0p2"], self.order("md0p2", "dm-1"))
+
+
 class Service(programs.Place):
     def setUp(self):
         super().setUp()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 from pathlib import Path
+import re
 import stat
 import subprocess
 import tempfile
@@ -15,6 +16,13 @@ from metadata_reader import data
 # Some tools write a FAT's label in capitals.
 LABELS = ("config-2", "CONFIG-2")
 TYPES = ("iso9660", "vfat", "msdos")
+
+BLOCK = Path("/sys/class/block")
+# Of these, and of device-mapper's volumes, no cloud makes a config drive: but
+# a host of guests has guests' disks there, who label them as they like.
+NONE = re.compile(r"(loop|nbd|rbd|zram|ram|drbd)\d")
+# A disk that is reached by several ways, or a part of one.
+MULTIPATH = re.compile(r"(part\d+-)?mpath-")
 
 SOURCE = "config-drive"
 SECONDS = 30.0
@@ -42,8 +50,9 @@ def read() -> data.Metadata | None:
 def devices() -> list[tuple[str, str]]:
     """The devices with such a filesystem, each with its type.
 
-    Whole disks, as clouds attach them, come before partitions: what a user
-    labelled so inside a volume is not taken for the cloud's drive.
+    A partition beside the root's comes first: Ironic puts it there, and
+    nobody else gets at it. Then come whole disks, as clouds attach them, and
+    last the partitions of other disks.
     """
     # Its symlinks and labels are not needed, only that the disks are there.
     ran("udevadm", "settle", "--timeout=30")
@@ -58,16 +67,52 @@ def devices() -> list[tuple[str, str]]:
                 *("blkid", "--cache-file", os.devnull, "--output", "value"),
                 *("--match-tag", "TYPE", device),
             ).strip()
-            if kind in TYPES:
+            if kind in TYPES and may_be(device):
                 found[device] = kind
-    return sorted(
-        found.items(), key=lambda pair: (is_partition(pair[0]), pair[0])
-    )
+    beside = disk_of(root())
+
+    def place(pair: tuple[str, str]) -> tuple[bool, bool, str]:
+        disk = disk_of(kernel_name(pair[0]))
+        return (disk is None or disk != beside, disk is not None, pair[0])
+
+    return sorted(found.items(), key=place)
 
 
-def is_partition(device: str) -> bool:
-    """Whether it is a part of a disk."""
-    return Path("/sys/class/block", Path(device).name, "partition").exists()
+def may_be(device: str) -> bool:
+    """Whether a cloud would put the config drive there."""
+    name = kernel_name(device)
+    if name.startswith("dm-"):
+        volume = read_text(BLOCK / name / "dm/uuid")
+        return bool(MULTIPATH.match(volume))
+    return not NONE.match(name)
+
+
+def kernel_name(device: str) -> str:
+    """What the kernel calls it: volumes have other names in /dev."""
+    return Path(device).resolve().name
+
+
+def root() -> str:
+    """The kernel's name of what / lies on; nothing where that is no device."""
+    number = Path("/").stat().st_dev
+    place = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    return place.resolve().name if place.exists() else ""
+
+
+def disk_of(name: str) -> str | None:
+    """The disk that it is a part of."""
+    place = BLOCK / name
+    if name and (place / "partition").exists():
+        return place.resolve().parent.name
+    return None
+
+
+def read_text(path: Path) -> str:
+    """One value of the kernel's; nothing where there is none."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeError):
+        return ""
 
 
 @contextlib.contextmanager
