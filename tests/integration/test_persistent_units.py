@@ -44,9 +44,6 @@ class TestUnits(InsideCase):
             ["[Path]", "PathChanged=/etc/ssh", "PathChanged=/etc/x"],
             self.drop_in("persistent-state-save.path"),
         )
-        self.assertEqual(
-            "enable persistent-state-save.path\n", self.text("asked")
-        )
         self.assertEqual([], self.drop_in("persistent-state.service"))
 
     def test_it_comes_before_whoever_writes_to_what_is_kept(self) -> None:

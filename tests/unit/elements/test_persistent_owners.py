@@ -112,6 +112,59 @@ class TestOwners(unittest.TestCase):
         self.boot()
         self.assertEqual({"a": 110}, self.owned())
 
+    def test_who_is_gone_keeps_his_though_his_number_is_another_s(
+        self,
+    ) -> None:
+        self.boot()
+        self.file("a", 105)
+        self.file("b", 106)
+        self.image(root=0, three=105, four=106)
+        self.boot()
+        parked = {"a": owners.PARKED, "b": owners.PARKED + 1}
+        self.assertEqual(parked, self.owned())
+        self.file("c", 105)
+        # Nor does one of the next images take them.
+        self.image(root=0, five=105, two=107)
+        self.boot()
+        self.assertEqual(
+            {"a": owners.PARKED, "b": 107, "c": owners.PARKED + 2},
+            self.owned(),
+        )
+        self.image(root=0, one=120, two=107, three=121)
+        self.boot()
+        self.assertEqual({"a": 120, "b": 107, "c": 121}, self.owned())
+
+    def test_power_is_lost_while_one_makes_room(self) -> None:
+        for changes in range(4):
+            with self.subTest(changes):
+                self.image(root=0, one=105, two=106)
+                self.power = 1000
+                self.boot()
+                self.file("a", 105)
+                self.file("b", 106)
+                self.image(root=0, two=105)
+                self.power = changes
+                with self.assertRaises(OSError):
+                    self.boot()
+                self.power = 1000
+                self.boot()
+                self.assertEqual({"a": owners.PARKED, "b": 105}, self.owned())
+                self.image(root=0, one=105, two=106)
+                self.boot()
+                self.assertEqual({"a": 105, "b": 106}, self.owned())
+
+    def test_who_is_made_while_it_runs_is_known(self) -> None:
+        self.boot()
+        self.image(root=0, one=105, two=106, debian=1000)
+        # As it is asked to when /etc/passwd changes.
+        self.boot()
+        self.file("a", 1000)
+        self.image(root=0, one=105, two=106, devuser=1000)
+        self.boot()
+        self.image(root=0, one=105, two=106, devuser=1000, debian=1001)
+        self.boot()
+        self.assertEqual({"a": 1001}, self.owned())
+
     def test_a_record_of_which_there_is_half(self) -> None:
         self.boot()
         self.file("a", 105)

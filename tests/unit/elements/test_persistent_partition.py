@@ -108,6 +108,15 @@ class TestChecked(DiskCase):
                     self.checked()
                 self.assertEqual("damaged", caught.exception.code)
 
+    def test_a_check_that_was_killed_has_found_nothing_good(self) -> None:
+        self.mkfs()
+        with (
+            mock.patch.object(partition, "exit_code", return_value=-9),
+            self.assertRaises(Fault) as caught,
+        ):
+            self.checked()
+        self.assertEqual("damaged", caught.exception.code)
+
     def test_an_empty_partition_is_made_use_of(self) -> None:
         self.assertTrue(self.checked().made)
         self.assertEqual(locator.Locator(0, 199 * MiB), self.note())
@@ -154,6 +163,20 @@ class TestAfterADeploy(DiskCase):
             self.find()
         self.assertEqual("overwritten", caught.exception.code)
         self.assertEqual([], self.added)
+
+    def test_without_an_entry_the_root_would_grow_over_it(self) -> None:
+        wanted = partition.Wanted()
+        self.assertTrue(partition.exposed(wanted, self.disk))
+        with mock.patch.object(table, "read", side_effect=Fault("table", "")):
+            self.assertTrue(partition.exposed(wanted, self.disk))
+        self.entries[3] = (self.start, 200 * MiB)
+        self.assertFalse(partition.exposed(wanted, self.disk))
+
+    def test_where_no_state_is_the_root_may_grow(self) -> None:
+        other = self.made("vdb", "vdb", 400 * MiB)
+        self.assertFalse(partition.exposed(partition.Wanted(), other))
+        elsewhere = partition.Wanted(place="ephemeral")
+        self.assertFalse(partition.exposed(elsewhere, self.disk))
 
 
 class TestAtTheEnd(DiskCase):

@@ -165,6 +165,16 @@ class TestPartition(unittest.TestCase):
                 table.add(self.disk, full, MiB, MiB, "state")
             self.assertEqual("table", caught.exception.code)
 
+    def test_an_mbr_does_not_reach_the_end_of_a_large_disk(self) -> None:
+        layout = table.Table("dos", (), (), {1: (MiB, MiB)})
+        with (
+            mock.patch.object(table, "sector_size", return_value=512),
+            self.assertRaises(Fault) as caught,
+        ):
+            table.add(self.disk, layout, 2 << 40, MiB, "state")
+        self.assertEqual("table", caught.exception.code)
+        self.assertIn("ends at 2 TiB", str(caught.exception))
+
     def test_names_in_any_encoding_go_back_as_they_are(self) -> None:
         said = run("printf", r"\344")
         again = run("od", "-An", "-tx1", stdin=said)
@@ -297,6 +307,9 @@ class TestProgram(Folder):
         ):
             path = self.root / name.lower()
             self.enterContext(mock.patch.object(where, name, path))
+        self.exposed = self.enterContext(
+            mock.patch.object(partition, "exposed", return_value=False)
+        )
         self.sleep = self.enterContext(
             mock.patch.object(self.program.time, "sleep")
         )
@@ -330,6 +343,22 @@ class TestProgram(Folder):
         self.assertEqual("damaged", json.loads(said)["code"])
         # There is nowhere to save anything to.
         self.assertEqual((0, ""), self.asked("save"))
+        self.assertFalse((self.root / "run/hold-root").exists())
+
+    def test_the_root_does_not_grow_over_what_was_not_to_be_had(self) -> None:
+        self.exposed.return_value = True
+        # Nobody understands it, and still it says nothing of another place.
+        (self.root / "config").write_text("lable = mine\n")
+        self.assertEqual((0, ""), self.asked("start"))
+        self.assertTrue((self.root / "run/hold-root").exists())
+        self.assertIn("does not grow", (self.root / "console").read_text())
+        unit = persistent.LIBRARY.parents[4] / (
+            "growroot/init-scripts/systemd/growroot.service"
+        )
+        self.assertIn(
+            "ConditionPathExists=!/run/persistent-state/hold-root",
+            unit.read_text().splitlines(),
+        )
 
     def test_no_surprise_fails_the_boot(self) -> None:
         surprise = KeyError("what nobody thought of")
@@ -347,6 +376,8 @@ class TestProgram(Folder):
         self.enterContext(mock.patch.object(self.program, "ROOT", self.root))
         self.write("usr/lib/persistent-state.d/one.conf", "/etc/ssh/key\n")
         self.write("etc/ssh/key", "of this deploy")
+        for name in ("passwd", "group"):
+            self.write(f"etc/{name}", "root:x:0:0::/:\n")
         kept = "mountpoint/persistent-state/files/etc/ssh/key"
         return self.write(kept, "of the first")
 

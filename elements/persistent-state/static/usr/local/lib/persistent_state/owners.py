@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+import itertools
 import json
 import os
 import pathlib
@@ -12,12 +13,17 @@ RECORD = "owners.json"
 KINDS = {"users": "etc/passwd", "groups": "etc/group"}
 # Added to the number of who is on the way; systemd has nobody there either.
 BETWEEN = 1 << 31
+# From here on, too: who is not in this image, and whose number is another's.
+PARKED = 3 << 30
 
 Names = Mapping[str, int]
 
 
 def own_again(top: pathlib.Path, root: pathlib.Path) -> None:
     """Give all below top to the numbers that root's users and groups have.
+
+    Whose number has become another's, and who is not there now, has one that
+    nobody has until he is there again.
 
     Two users may have changed places, a file may have two names, and power
     may be lost in the midst of it. So who moves first gets a number that
@@ -53,10 +59,15 @@ def walk(top: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def _leaving(before: Names, to: Names) -> dict[int, int]:
     return {
-        number: BETWEEN + number
+        number: _between(number)
         for name, number in before.items()
         if to.get(name, number) != number
     }
+
+
+def _between(number: int) -> int:
+    """What is nobody's already needs no other on the way."""
+    return number if number >= PARKED else BETWEEN + number
 
 
 def _arrive(
@@ -64,7 +75,7 @@ def _arrive(
 ) -> None:
     arriving = {
         kind: {
-            BETWEEN + number: to[kind].get(name, number)
+            _between(number): to[kind].get(name, number)
             for name, number in before[kind].items()
         }
         for kind in KINDS
@@ -74,11 +85,13 @@ def _arrive(
 
 def _with_gone(before: Names, now: Names) -> Names:
     """Who is there now, and who may be there again in the next image."""
-    taken = set(now.values())
+    taken = {*now.values(), *before.values()}
+    free = (each for each in itertools.count(PARKED) if each not in taken)
+    others = set(now.values())
     gone = {
-        name: number
-        for name, number in before.items()
-        if name not in now and number not in taken
+        name: next(free) if number in others else number
+        for name, number in sorted(before.items())
+        if name not in now
     }
     return {**gone, **now}
 

@@ -104,6 +104,28 @@ def entered_anew(wanted: Wanted, disk: Device) -> None:
         table.add(disk, layout, note.start, size, wanted.label)
 
 
+def exposed(wanted: Wanted, root_disk: Device | None = None) -> bool:
+    """Whether there is state at the end of the root disk, and no entry.
+
+    The root would grow over it.
+    """
+    if wanted.place != "root-disk":
+        return False
+    try:
+        disk = root_disk or devices.root_disk()
+        end = _end(disk)
+        note = locator.read(disk.path, end)
+    except (Fault, OSError):
+        return False
+    if note is None:
+        return False
+    try:
+        layout = table.read(disk)
+    except Fault:
+        return True
+    return not table.overlapping(layout, note.start, end - note.start)
+
+
 def labelled(wanted: Wanted) -> list[tuple[Device, dict[str, str]]]:
     """All that has the label, as a filesystem or as a partition."""
     found = []
@@ -129,7 +151,8 @@ def checked(wanted: Wanted, device: Device, tags: dict[str, str]) -> Found:
     kind = devices.signature(tags)
     if kind in EXT:
         code = exit_code("e2fsck", "-p", device.path)
-        if code >= 4:
+        # Less than nothing: a signal has ended it.
+        if not 0 <= code < 4:
             raise Fault(
                 "damaged",
                 f"fsck cannot repair {device.path} by itself (it exited "

@@ -70,6 +70,12 @@ def write(
             )
 
 
+def hold_root() -> None:
+    """Have the root filesystem stay as small as it is, in this boot."""
+    RUN.mkdir(exist_ok=True)
+    (RUN / "hold-root").touch()
+
+
 def read() -> dict[str, Any]:
     """What was written last; empty if nothing was."""
     try:

@@ -11,6 +11,8 @@ from persistent_state.devices import SYS, Device, device
 from persistent_state.faults import Fault, run
 
 NODE_SECONDS = 10.0
+# An MBR has so many bits for a sector's number.
+MBR_SECTORS = 1 << 32
 LINUX = {"gpt": "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "dos": "83"}
 
 
@@ -71,6 +73,12 @@ def add(disk: Device, table: Table, start: int, size: int, label: str) -> str:
         raise Fault("table", f"{disk.path} has {most} partitions already")
     number = min(free)
     unit = sector_size(disk)
+    if table.kind == "dos" and (start + size) // unit > MBR_SECTORS:
+        raise Fault(
+            "table",
+            f"the MBR of {disk.path} ends at {MBR_SECTORS * unit >> 40} TiB, "
+            "before the state; an image with a GPT has it",
+        )
     name = partition_name(disk, number)
     entry = (
         f"/dev/{name} : start={start // unit}, size={size // unit}, "
