@@ -16,6 +16,7 @@ from tests import rpm_repository, serving
 
 ELEMENTS = Path(__file__).parents[2] / "elements"
 SERVICE = "[openSUSE]\nname=openSUSE\nenabled=1\nautorefresh=1\nurl=dir:/srv\n"
+SERVED = {"repo-oss": "repo/oss", "update": "update/oss"}
 OFFICIAL = "https://download.opensuse.org"
 # In a namespace of its own, and so that nothing in the tree can change it.
 PROGRAMS = """
@@ -186,3 +187,117 @@ class OfAnImageOfPackages(Case):
                 )
                 for path in self.zypp.glob("*/a.*"):
                     path.unlink()
+
+    def test_a_service_does_not_bring_others_while_it_is_built(self) -> None:
+        text = (self.hooks / "root.d/08-zypper-chroot").read_text()
+        start = text.index("lend_repositories() {")
+        function = text[start : text.index("\n}\n", start) + 3]
+        work = self.place / "work"
+        (work / "keys").mkdir(parents=True)
+        shutil.copy(self.key, work / "keys/dib-key.asc")
+        self.write(
+            "repos.d/dib-build.repo",
+            f"[dib-oss]\nname=oss\nbaseurl={self.mirror}/oss\n",
+        )
+        # What a package has brought.
+        self.write("services.d/openSUSE.service", SERVICE)
+        run(
+            *("bash", "-euc", f"{function}lend_repositories"),
+            root=str(self.root),
+            work=str(work),
+        )
+        self.assertNotIn("openSUSE", self.zypper("services"))
+        self.zypper("refresh")
+        self.cleaned(DIB_RELEASE="16.0")
+        self.assertEqual(
+            {"services.d/openSUSE.service": SERVICE}, self.settings()
+        )
+
+
+class OfACloudImage(Case):
+    """A mirror holds where the repositories come from a service."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        index = self.root / "srv/repo/repoindex.xml"
+        index.parent.mkdir()
+        index.write_text(
+            '<repoindex ttl="0">\n'
+            + "".join(
+                f'<repo url="{OFFICIAL}/{path}" alias="{alias}"'
+                f' name="{alias}" enabled="true" autorefresh="true"/>\n'
+                for alias, path in SERVED.items()
+            )
+            + "</repoindex>\n"
+        )
+        self.write("services.d/openSUSE.service", SERVICE)
+
+    def lend(self) -> str:
+        shutil.copy(
+            self.hooks / "pre-install.d/01-lend-mirror",
+            self.root / "tmp/lend-mirror",
+        )
+        return self.with_programs(
+            *("chroot", self.root, "/tmp/lend-mirror"),
+            HOME="/root",
+            DIB_DISTRIBUTION_MIRROR=self.mirror,
+            DIB_CLOUD_IMAGE_MIRRORED=r"https?://(download|cdn)\.opensuse\.org",
+        )
+
+    def assert_of(self, root: str) -> None:
+        self.assertEqual(
+            {
+                f"openSUSE:{alias}": f"{root}/{path}"
+                for alias, path in SERVED.items()
+            },
+            self.addresses(),
+        )
+
+    def assert_the_mirror_serves_until_the_end(self) -> None:
+        said = self.lend()
+        self.assertNotIn("warning", said)
+        # Its services are looked at each time.
+        self.zypper("refresh")
+        self.zypper("search", "wanted")
+        self.assert_of(self.mirror)
+        self.cleaned(DIB_RELEASE="16.0")
+        self.assertNotIn(self.mirror, "".join(self.settings().values()))
+
+    def test_repositories_that_the_service_has_made(self) -> None:
+        self.zypper("refresh-services")
+        self.assert_of(OFFICIAL)
+        before = self.settings()
+        self.assertEqual(3, len(before))
+        self.assert_the_mirror_serves_until_the_end()
+        self.assertEqual(before, self.settings())
+        self.zypper("refresh-services")
+        self.assert_of(OFFICIAL)
+
+    def test_repositories_that_it_has_not_made_yet(self) -> None:
+        self.assert_the_mirror_serves_until_the_end()
+        self.assertIn("services.d/openSUSE.service", self.settings())
+        self.zypper("refresh-services")
+        self.assert_of(OFFICIAL)
+
+    def test_a_repository_of_another_place_stays_in_use(self) -> None:
+        self.zypper("refresh-services")
+        (other,) = self.zypp.glob("repos.d/*update*")
+        text = other.read_text()
+        other.write_text(text.replace(OFFICIAL, f"{self.mirror}/other"))
+        self.lend()
+        self.zypper("refresh")
+        self.assertEqual(
+            {
+                "openSUSE:repo-oss": f"{self.mirror}/repo/oss",
+                "openSUSE:update": f"{self.mirror}/other/update/oss",
+            },
+            self.addresses(),
+        )
+
+    def test_what_an_update_has_brought_anew_is_kept(self) -> None:
+        self.lend()
+        newer = SERVICE.replace("name=openSUSE", "name=newer")
+        self.write("services.d/openSUSE.service", newer)
+        self.cleaned(DIB_RELEASE="16.0")
+        self.assertEqual(newer, self.settings()["services.d/openSUSE.service"])
+        self.assertFalse((self.zypp / "services.d.dib-aside").exists())
