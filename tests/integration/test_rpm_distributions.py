@@ -186,6 +186,15 @@ class Distributions(Case):
     def test_opensuse(self) -> None:
         found = self.of_mirror("opensuse-minimal", "15.6")
         self.assert_it_is(found, "opensuse-leap")
+        # No package brings any; the keys are those of its rpm.
+        kept = found["etc/zypp/repos.d/opensuse.repo"] or ""
+        self.assertIn("https://download.opensuse.org/update/leap/15.6", kept)
+        self.assertNotIn("127.0.0.1", kept)
+        manifest = json.loads(
+            found["etc/dib-manifests/dib-manifest-rpm-image"] or ""
+        )
+        names = {package["package"] for package in manifest["packages"]}
+        self.assertIn("gpg-pubkey", names)
 
     def test_rhel_of_a_registered_host(self) -> None:
         trace = self.place / "elements/trace"
