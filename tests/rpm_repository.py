@@ -57,6 +57,7 @@ class Package:
     directories: Mapping[str, int] = dataclasses.field(default_factory=dict)
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
     scripts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     version: str = "1"
 
@@ -69,6 +70,7 @@ class Package:
             "AutoReqProv: no",
             *(f"Requires: {name}" for name in self.requires),
             *(f"Provides: {name}" for name in self.provides),
+            *(f"Conflicts: {name}" for name in self.conflicts),
             f"%description -n {self.name}",
             f"{self.name}, for tests.",
         ]
