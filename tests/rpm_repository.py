@@ -231,8 +231,19 @@ class Anywhere(serving.Quiet):
         return super().translate_path("/" + "/".join(parts[-kept:]))
 
 
+class OneRelease(Anywhere):
+    """The same of 9.4, and nothing of any other release."""
+
+    def translate_path(self, path: str) -> str:
+        known = path.startswith("/9.4/")
+        return super().translate_path(path if known else "/of-another")
+
+
 def serve_clients(
-    case: unittest.TestCase, directory: Path, certificates: Path
+    case: unittest.TestCase,
+    directory: Path,
+    certificates: Path,
+    handler: type[Anywhere] = Anywhere,
 ) -> str:
     """The URL of a server that only speaks to who has the client's key.
 
@@ -255,7 +266,7 @@ def serve_clients(
     )
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0),
-        functools.partial(Anywhere, directory=str(directory)),
+        functools.partial(handler, directory=str(directory)),
     )
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever).start()
