@@ -155,6 +155,7 @@ class Archive(unittest.TestCase):
     def test_without_a_keyring_nothing_is_asked_for(self) -> None:
         said = self.built(self.served(), DIB_APT_KEYRING="/srv/none.gpg")
         self.assertIn("No keyring /srv/none.gpg: install the package", said)
+        self.assertIn("set DIB_APT_KEYRING; see the page on keys", said)
         self.assertEqual([], self.downloaded())
 
     def test_a_suite_that_cannot_be_read_is_an_error(self) -> None:
