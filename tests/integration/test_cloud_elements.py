@@ -191,6 +191,19 @@ class InTheImage(hooks.InsideCase):
         self.run_hook("yum/cleanup.d/90-yum-build-settings")
         self.assertEqual("9.2\n", held.read_text())
 
+    def test_a_distribution_without_releases_holds_none(self) -> None:
+        host = self.place / "host.repo"
+        host.write_text(FEDORA)
+        for release in ({}, {"DIB_RELEASE": "rawhide"}):
+            done = self.ended(
+                "yum/extra-data.d/14-repositories",
+                TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+                DIB_YUM_REPO_CONF=str(host),
+                **release,
+            )
+            self.assertEqual((0, ""), (done.returncode, done.stderr))
+            self.gone("etc/dnf/vars/releasever")
+
     def test_a_repository_of_the_host_without_checks_is_refused(self) -> None:
         host = self.place / "host.repo"
         host.write_text(f"{FEDORA}\nsslverify=0\n")
