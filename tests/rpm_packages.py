@@ -133,6 +133,8 @@ SERVER = {
     "/usr/sbin/sshd": "#!/bin/bash\nexit 0\n",
 }
 KERNEL = "6.1-test"
+# Of a card that no virtual machine has.
+MODULE = f"/usr/lib/modules/{KERNEL}/kernel/mlx5_ib.ko"
 DRACUT = """#!/bin/bash
 # Stands for dracut: writes down how it was called.
 set -eu
@@ -152,7 +154,11 @@ def system() -> list[Package]:
             Package(name, requires=(real,))
             for name, real in SUSE_NAMES.items()
         ),
-        *(_kernel(name) for name in ("kernel", "kernel-default")),
+        _kernel("kernel"),
+        # Of a cloud image, and what it lacks.
+        _kernel("kernel-default-base", conflicts=("kernel-default",)),
+        _kernel("kernel-default", modules=(MODULE,)),
+        Package("kernel-modules", {MODULE: "mlx5_ib\n"}, requires=("kernel",)),
         Package("dracut", {"/usr/bin/dracut": DRACUT}, requires=("bash",)),
         _release("fedora-release-cloud", "fedora", "42"),
         _release("centos-stream-release", "centos", "9", "/var/lib/rpm"),
@@ -191,14 +197,21 @@ def _release(
     )
 
 
-def _kernel(name: str) -> Package:
+def _kernel(
+    name: str,
+    *,
+    modules: tuple[str, ...] = (),
+    conflicts: tuple[str, ...] = (),
+) -> Package:
     return Package(
         name,
         {
             f"/boot/vmlinuz-{KERNEL}": "a kernel\n",
             f"/usr/lib/modules/{KERNEL}/modules.dep": "",
+            **dict.fromkeys(modules, "mlx5_ib\n"),
         },
         requires=("dracut", "grep"),
+        conflicts=conflicts,
         # A program that looks around in the tree.
         scripts={"post": "grep Name /proc/self/status >/var/log/kernel"},
     )

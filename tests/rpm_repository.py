@@ -57,6 +57,7 @@ class Package:
     directories: Mapping[str, int] = dataclasses.field(default_factory=dict)
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
     scripts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     version: str = "1"
 
@@ -69,6 +70,7 @@ class Package:
             "AutoReqProv: no",
             *(f"Requires: {name}" for name in self.requires),
             *(f"Provides: {name}" for name in self.provides),
+            *(f"Conflicts: {name}" for name in self.conflicts),
             f"%description -n {self.name}",
             f"{self.name}, for tests.",
         ]
@@ -229,8 +231,19 @@ class Anywhere(serving.Quiet):
         return super().translate_path("/" + "/".join(parts[-kept:]))
 
 
+class OneRelease(Anywhere):
+    """The same of 9.4, and nothing of any other release."""
+
+    def translate_path(self, path: str) -> str:
+        known = path.startswith("/9.4/")
+        return super().translate_path(path if known else "/of-another")
+
+
 def serve_clients(
-    case: unittest.TestCase, directory: Path, certificates: Path
+    case: unittest.TestCase,
+    directory: Path,
+    certificates: Path,
+    handler: type[Anywhere] = Anywhere,
 ) -> str:
     """The URL of a server that only speaks to who has the client's key.
 
@@ -253,7 +266,7 @@ def serve_clients(
     )
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0),
-        functools.partial(Anywhere, directory=str(directory)),
+        functools.partial(handler, directory=str(directory)),
     )
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever).start()

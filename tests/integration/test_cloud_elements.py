@@ -37,6 +37,16 @@ MIRROR = "http://mirror.example.org/a"
 
 MANAGER = """#!/bin/bash
 echo "$*" >>/asked
+case $1 in
+    register) echo "hostname = satellite.example.org" >/etc/rhsm/rhsm.conf ;;
+esac
+"""
+RHSM = "hostname = subscription.rhsm.redhat.com\n"
+# What "dnf repolist" says.
+DNF = """#!/bin/bash
+[ "$*" = "--quiet repolist --enabled" ] || exit 1
+echo "Not registered."
+[ ! -e /repositories ] || cat /repositories
 """
 
 
@@ -45,10 +55,12 @@ class InTheImage(hooks.InsideCase):
 
     def setUp(self) -> None:
         super().setUp()
-        manager = self.root / "usr/bin/subscription-manager"
-        manager.write_text(MANAGER)
-        manager.chmod(0o755)
+        for name, text in (("subscription-manager", MANAGER), ("dnf", DNF)):
+            program = self.root / "usr/bin" / name
+            program.write_text(text)
+            program.chmod(0o755)
         (self.root / "etc/rhsm").mkdir()
+        (self.root / "etc/rhsm/rhsm.conf").write_text(RHSM)
 
     def lend(self, element: str, path: str, text: str, mirror: str) -> str:
         file = self.root / path
@@ -142,9 +154,12 @@ class InTheImage(hooks.InsideCase):
                 done = self.ended(
                     "yum/extra-data.d/14-repositories",
                     TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+                    DIB_RELEASE="9.4",
                     DIB_YUM_REPO_CONF=str(host),
                 )
                 self.assertEqual((0, ""), (done.returncode, done.stderr))
+                held = self.text("etc/dnf/vars/releasever")
+                self.assertEqual("9.4\n", held)
                 # A mirror does not stand in for what the operator named.
                 self.inside(
                     "cloud-image/pre-install.d/01-lend-mirror",
@@ -154,10 +169,40 @@ class InTheImage(hooks.InsideCase):
                 lent = "etc/yum.repos.d/dib-host.repo"
                 self.assertEqual(FEDORA, self.text(lent))
                 self.run_hook("yum/cleanup.d/90-yum-build-settings")
+                self.gone("etc/dnf/vars/releasever")
                 self.assertEqual(
                     ["host.repo"] if there else [],
                     [path.name for path in directory.iterdir()],
                 )
+
+    def test_an_image_that_stays_at_a_release_does_so(self) -> None:
+        host = self.place / "host.repo"
+        host.write_text(FEDORA)
+        held = self.root / "etc/dnf/vars/releasever"
+        held.parent.mkdir(parents=True)
+        held.write_text("9.2\n")
+        done = self.ended(
+            "yum/extra-data.d/14-repositories",
+            TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+            DIB_RELEASE="9.4",
+            DIB_YUM_REPO_CONF=str(host),
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.run_hook("yum/cleanup.d/90-yum-build-settings")
+        self.assertEqual("9.2\n", held.read_text())
+
+    def test_a_distribution_without_releases_holds_none(self) -> None:
+        host = self.place / "host.repo"
+        host.write_text(FEDORA)
+        for release in ({}, {"DIB_RELEASE": "rawhide"}):
+            done = self.ended(
+                "yum/extra-data.d/14-repositories",
+                TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+                DIB_YUM_REPO_CONF=str(host),
+                **release,
+            )
+            self.assertEqual((0, ""), (done.returncode, done.stderr))
+            self.gone("etc/dnf/vars/releasever")
 
     def test_a_repository_of_the_host_without_checks_is_refused(self) -> None:
         host = self.place / "host.repo"
@@ -323,11 +368,45 @@ class InTheImage(hooks.InsideCase):
         (self.root / "asked").unlink()
         self.inside("rhel-common/finalise.d/60-unregister")
         self.assertEqual("unregister\nclean\n", self.text("asked"))
-        self.assertEqual([], list((self.root / "etc/rhsm").iterdir()))
+        left = [path.name for path in (self.root / "etc/rhsm").iterdir()]
+        self.assertEqual(["rhsm.conf"], left)
+        # The builder's server was in it, while it was built.
+        self.assertEqual(RHSM, self.text("etc/rhsm/rhsm.conf"))
         # What was not registered here is not ours to give back.
         (self.root / "asked").unlink()
         self.inside("rhel-common/finalise.d/60-unregister")
         self.gone("asked")
+
+    def test_an_image_that_stays_registered_knows_where(self) -> None:
+        self.register(REG_METHOD="portal", REG_ACTIVATION_KEY="k", REG_ORG="1")
+        self.inside(
+            "rhel-common/finalise.d/60-unregister", REG_HALT_UNREGISTER="1"
+        )
+        left = [path.name for path in (self.root / "etc/rhsm").iterdir()]
+        self.assertEqual(["rhsm.conf"], left)
+        self.assertIn("satellite", self.text("etc/rhsm/rhsm.conf"))
+
+    def test_an_image_without_repositories_is_refused(self) -> None:
+        hook = "rhel-common/pre-install.d/98-repositories"
+        wanted = {"IMAGE_ELEMENT": "base rhel yum"}
+        for environment, said in (
+            ({}, "DIB_YUM_REPO_CONF names no repositories"),
+            ({"REG_METHOD": "portal"}, "subscription enables none"),
+        ):
+            with (
+                self.subTest(said),
+                self.assertRaisesRegex(AssertionError, said),
+            ):
+                self.inside(hook, **wanted, **environment)
+        # Where nothing is brought up to date it may do.
+        for environment in (
+            {**wanted, "DIB_AVOID_PACKAGES_UPDATE": "1"},
+            {"IMAGE_ELEMENT": "rhel yum"},
+        ):
+            said = self.inside(hook, **environment)
+            self.assertIn("warning: rhel-common: there is no enabled", said)
+        (self.root / "repositories").write_text("repo id\nbaseos\n")
+        self.assertEqual("", self.inside(hook, **wanted))
 
     def test_nothing_is_registered_unless_it_is_asked_for(self) -> None:
         for environment in ({}, {"REG_METHOD": "disable"}):

@@ -230,6 +230,10 @@ class CloudImage(publisher.PublisherCase):
             DIB_CLOUD_IMAGE_KEY_PACKAGE="our-keys",
         )
         self.assert_refused(
+            "or set DIB_CLOUD_IMAGE_KEYRING; see the page on keys",
+            DIB_CLOUD_IMAGE_KEYRING="",
+        )
+        self.assert_refused(
             "there is no keyring /srv/none.gpg",
             DIB_CLOUD_IMAGE_KEYRING="/srv/none.gpg",
         )

@@ -3,16 +3,23 @@
 import hashlib
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 from typing import ClassVar
 import unittest
 
 from tests import apt_archive, serving
 
-ELEMENT = Path(__file__).parents[2] / "elements/debootstrap"
+CHECKOUT = Path(__file__).parents[2]
+ELEMENT = CHECKOUT / "elements/debootstrap"
+PAGE = CHECKOUT / "doc/source/contributor/adding-a-distribution.rst"
+DERIVATIVE = re.compile(
+    r"   :caption: my-derivative/environment\.d/\S+\n\n((?:   .*\n)+)"
+)
 SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 
 
@@ -55,11 +62,17 @@ class Archive(unittest.TestCase):
     def served(self) -> str:
         return serving.serve(self, self.archive.place)
 
-    def built(self, mirror: str, **environment: str) -> str:
-        """What the hook says on a tree of its own; it never gets far."""
+    def built(
+        self, mirror: str, *, snippet: str = "", **environment: str
+    ) -> str:
+        """What the hook says on a tree of its own; it never gets far.
+
+        ``snippet`` stands for an element's environment.d.
+        """
         self.root = Path(tempfile.mkdtemp(dir=self.place))
+        hook = ELEMENT / "root.d/08-debootstrap"
         done = subprocess.run(
-            [ELEMENT / "root.d/08-debootstrap"],
+            ["bash", "-euc", f"{snippet}\nexec {hook}"],
             env={
                 "PATH": os.environ["PATH"],
                 "ARCH": "amd64",
@@ -91,6 +104,33 @@ class Archive(unittest.TestCase):
         )
         # They make no system, so that is where it ends.
         self.assertIn("passwd.master", said)
+
+    def test_a_derivative_has_archives_and_keys_of_its_own(self) -> None:
+        for suite in ("green", "green-security"):
+            self.archive.suite(suite, self.keys, key="archive")
+        [written] = DERIVATIVE.findall(PAGE.read_text())
+        snippet = textwrap.dedent(written)
+        for of_the_page, ours in (
+            ("https://archive.example.org/mine", self.served()),
+            ("/usr/share/keyrings/my-archive-keyring.gpg", str(self.ring)),
+        ):
+            self.assertIn(of_the_page, snippet)
+            snippet = snippet.replace(of_the_page, ours)
+        said = self.built(
+            "http://127.0.0.1:9/debians",
+            snippet=snippet,
+            DISTRO_NAME="",
+            DIB_RELEASE="",
+            DIB_APT_KEYRING="",
+        )
+        self.assertEqual(
+            ["tiny_1_all.deb", "usr-is-merged_1_all.deb"], self.downloaded()
+        )
+        self.assertIn("passwd.master", said)
+
+    def test_a_distribution_that_nobody_knows_is_told_what_to_be(self) -> None:
+        said = self.built(self.served(), DISTRO_NAME="mine")
+        self.assertIn("a derivative says which of them it comes from", said)
 
     def test_an_index_that_was_changed_is_refused(self) -> None:
         path = self.signed[0]
@@ -155,6 +195,7 @@ class Archive(unittest.TestCase):
     def test_without_a_keyring_nothing_is_asked_for(self) -> None:
         said = self.built(self.served(), DIB_APT_KEYRING="/srv/none.gpg")
         self.assertIn("No keyring /srv/none.gpg: install the package", said)
+        self.assertIn("set DIB_APT_KEYRING; see the page on keys", said)
         self.assertEqual([], self.downloaded())
 
     def test_a_suite_that_cannot_be_read_is_an_error(self) -> None:

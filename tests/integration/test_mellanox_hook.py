@@ -1,4 +1,4 @@
-"""mellanox asks each kernel for its modules, and tells its initramfs."""
+"""mellanox asks the newest kernel for its modules, and tells its initramfs."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ NEW = [name for name in rdma.MODULES if name not in OLD]
 
 
 class MellanoxHook(test_element_hooks.TreeCase):
-    programs = "bash install tr"
+    programs = "bash install sort"
 
     def setUp(self) -> None:
         super().setUp()
@@ -80,10 +80,11 @@ class MellanoxHook(test_element_hooks.TreeCase):
         self.assertIn("6.10-1.fc42 knows no card before", done.stdout)
         self.assertEqual(set(NEW), set(self.loaded()))
         words = "dracut --force --no-hostonly /boot"
+        # The oldest first.
         self.assertEqual(
             [
-                f"{words}/initramfs-6.10-1.fc42.img 6.10-1.fc42",
                 f"{words}/initrd-6.9-default 6.9-default",
+                f"{words}/initramfs-6.10-1.fc42.img 6.10-1.fc42",
             ],
             self.asked(),
         )
@@ -91,6 +92,37 @@ class MellanoxHook(test_element_hooks.TreeCase):
         self.assertEqual(
             f'add_drivers+=" {" ".join(self.loaded())} "\n', added.read_text()
         )
+
+    def test_an_older_kernel_without_them(self) -> None:
+        # As Fedora's cloud image has one when it was brought up to date.
+        self.program("dracut")
+        self.kernel("6.9.12-200.fc42", ["mlx5_core"])
+        self.kernel("6.10.1-200.fc42", [*NEW, *OLD])
+        self.kernel("6.11.0-1.fc42+debug", [])
+        self.write(
+            *(
+                f"boot/initramfs-{kernel}.img"
+                for kernel in ("6.9.12-200.fc42", "6.10.1-200.fc42")
+            )
+        )
+        done = self.ended_inside()
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn(
+            "the older kernel 6.9.12-200.fc42 has no mlx5_ib ", done.stdout
+        )
+        self.assertEqual(set(rdma.MODULES), set(self.loaded()))
+        words = "dracut --force --no-hostonly /boot"
+        self.assertEqual(
+            [f"{words}/initramfs-6.10.1-200.fc42.img 6.10.1-200.fc42"],
+            self.asked(),
+        )
+
+    def test_the_newest_kernel_without_them(self) -> None:
+        self.kernel("6.9.12-200.fc42", [*NEW, *OLD])
+        self.kernel("6.10.1-200.fc42", [])
+        done = self.ended_inside()
+        self.assertEqual(1, done.returncode)
+        self.assertIn("kernel 6.10.1-200.fc42 has no mlx5_core", done.stderr)
 
     def test_the_subnet_manager_is_started_where_it_is_wanted(self) -> None:
         self.program("systemctl")

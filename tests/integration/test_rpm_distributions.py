@@ -199,18 +199,26 @@ class Distributions(Case):
     def test_rhel_of_a_registered_host(self) -> None:
         trace = self.place / "elements/trace"
         mirror = rpm_repository.serve_clients(
-            self, self.repository.place, trace
+            self, self.repository.place, trace, rpm_repository.OneRelease
         )
         repositories = trace / "redhat.repo"
+        # The release's package says 9.6, here.
         repositories.write_text(
-            f"[all]\nname=all\nbaseurl={mirror}\ngpgcheck=1\n"
+            f"[all]\nname=all\nbaseurl={mirror}/$releasever/os\ngpgcheck=1\n"
             f"sslcacert={trace}/server.pem\n"
             f"sslclientcert = {trace}/client.pem\n"
             f"sslclientkey = {trace}/client.key\n"
         )
-        found = self.built("rhel-minimal", DIB_YUM_REPO_CONF=str(repositories))
+        found = self.built(
+            "rhel-minimal",
+            DIB_RELEASE="9.4",
+            DIB_YUM_REPO_CONF=str(repositories),
+        )
         self.assert_it_is(found, "rhel")
-        for name in ("redhat.repo", "client.pem", "client.key", "dib-lent"):
+        for name in (
+            *("redhat.repo", "client.pem", "client.key", "dib-lent"),
+            "releasever",
+        ):
             left = [path for path in found if path.endswith(f"/{name}")]
             self.assertEqual([], left)
 

@@ -262,6 +262,7 @@ class Keys(Case):
         for said in self.says():
             self.assertIn("expired on 2020-01-02", said)
             self.assertIn("get the distribution's newer key", said)
+            self.assertIn("see the page on keys", said)
 
     def test_an_expired_key_beside_a_good_one(self) -> None:
         old = self.keys.make("old", expired=True)
@@ -287,6 +288,7 @@ class Keys(Case):
     def test_no_key(self) -> None:
         for said in self.says(DIB_RPM_GPG_KEYS=""):
             self.assertIn("install distribution-gpg-keys", said)
+            self.assertIn("see the page on keys", said)
             self.assertIn("DIB_RPM_GPG_KEYS", said)
 
     def test_a_file_that_is_not_there(self) -> None:
