@@ -67,7 +67,9 @@ class TestConnections(unittest.TestCase):
     def taken(self, told: int = 0, **described: object) -> None:
         """All connections of this network, and so many warnings."""
         warnings: list[str] = []
-        links = network.parse(described, KNOWN, warnings.append)
+        links = network.parse(
+            described, KNOWN, warnings.append, warnings.append
+        )
         self.assertEqual(told, len(warnings), warnings)
         self.assertTrue(links)
         for name, text in keyfile.rendered(links).items():

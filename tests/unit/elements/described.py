@@ -63,7 +63,8 @@ class Case(unittest.TestCase):
             "networks": list(networks),
             "services": list(services),
         }
-        found = network.parse(data, KNOWN, warn or self.fail)
+        tell = warn or self.fail
+        found = network.parse(data, KNOWN, tell, tell)
         self.links = found
         return {link.name: link for link in found}
 

@@ -341,6 +341,41 @@ class Machine(programs.Place):
         self.assertEqual("node\n", (self.place / "hostname").read_text())
         self.assertIn("Address=192.0.2.7/24", self.unit())
 
+    def bond(self, **options):
+        """A boot with a bond that has these options; what is wrong with it."""
+        self.found = self.says(
+            **{
+                "network_data.json": {
+                    "links": [
+                        {
+                            "id": "p",
+                            "type": "phy",
+                            "ethernet_mac_address": MAC,
+                        },
+                        {
+                            "id": "b",
+                            "type": "bond",
+                            "bond_links": ["p"],
+                            "bond_mode": "active-backup",
+                            **options,
+                        },
+                    ]
+                }
+            }
+        )
+        self.boot()
+        netdev = self.units / "10-metadata-bond0.netdev"
+        self.assertIn("Mode=active-backup", netdev.read_text())
+        return self.result["errors"], self.result["warnings"]
+
+    def test_what_is_of_no_use_is_no_error(self):
+        errors, warnings = self.bond(bond_num_grat_arp=3)
+        self.assertEqual([], errors)
+        self.assertEqual(1, len(warnings), warnings)
+        errors, warnings = self.bond(bond_miimon="often")
+        self.assertEqual(1, len(errors), errors)
+        self.assertEqual([], warnings)
+
     def test_keys_of_which_none_is_one_lock_nobody_out(self):
         self.found = self.says()
         self.boot()

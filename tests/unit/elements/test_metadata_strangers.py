@@ -24,11 +24,12 @@ class Strange(Case):
                 self.subTest(data),
                 self.assertRaises(network.Malformed),
             ):
-                network.parse(data, KNOWN, self.fail)
+                network.parse(data, KNOWN, self.fail, self.fail)
 
     def test_nothing_is_no_fault(self):
-        self.assertEqual([], network.parse({}, KNOWN, self.fail))
-        self.assertEqual([], network.parse({"links": None}, KNOWN, self.fail))
+        for data in ({}, {"links": None}):
+            found = network.parse(data, KNOWN, self.fail, self.fail)
+            self.assertEqual([], found)
 
     def test_one_bad_thing_is_left_out_and_the_others_stay(self):
         for bad in (

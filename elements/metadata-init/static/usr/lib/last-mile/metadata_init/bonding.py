@@ -65,14 +65,21 @@ class Bond:
     fail_over_mac: str | None = None
 
 
-def parse(each: Mapping[str, Any], warn: Callable[[str], object]) -> Bond:
-    """The settings of a bond; of those that are wrong it is told.
+def parse(
+    each: Mapping[str, Any],
+    warn: Callable[[str], object],
+    note: Callable[[str], object],
+) -> Bond:
+    """The settings of a bond.
+
+    ``warn`` is told of those that are wrong, ``note`` of those that are left
+    out for another reason.
 
     :raises ValueError: its mode is none, and without that its ports would
         not fit what they are plugged into.
     """
     mode = values.choice(each, "bond_mode", MODES) or MODES[0]
-    read = _Options(each, warn)
+    read = _Options(each, warn, note)
     found = Bond(
         mode=mode,
         miimon=read.number("bond_miimon", 0, 60000),
@@ -99,7 +106,7 @@ def _fitting(bond: Bond, read: _Options) -> Bond:
     NetworkManager would take none of it then.
     """
     if bond.lacp_rate and bond.mode != "802.3ad":
-        read.warn(f"{bond.mode} has no use for bond_lacp_rate")
+        read.note(f"{bond.mode} has no use for bond_lacp_rate")
         bond = dataclasses.replace(bond, lacp_rate=None)
     if bond.arp_interval is None:
         return _by_carrier(bond, read)
@@ -111,7 +118,7 @@ def _fitting(bond: Bond, read: _Options) -> Bond:
     elif not bond.arp_targets:
         why = "bond_arp_interval has no bond_arp_ip_target"
     if why:
-        read.warn(why)
+        read.note(why)
         return _by_carrier(bond, read)
     return dataclasses.replace(bond, miimon=None, updelay=None, downdelay=None)
 
@@ -127,7 +134,7 @@ def _by_carrier(bond: Bond, read: _Options) -> Bond:
         arp_all_targets=None,
     )
     if bond.miimon == 0 and (bond.updelay or bond.downdelay):
-        read.warn("without bond_miimon nothing is delayed")
+        read.note("without bond_miimon nothing is delayed")
         bond = dataclasses.replace(bond, updelay=None, downdelay=None)
     return bond
 
@@ -136,16 +143,27 @@ class _Options:
     """Reads one after the other: what is wrong is told and left out."""
 
     def __init__(
-        self, each: Mapping[str, Any], warn: Callable[[str], object]
+        self,
+        each: Mapping[str, Any],
+        warn: Callable[[str], object],
+        note: Callable[[str], object],
     ) -> None:
         self._each = each
         self._warn = warn
+        self._note = note
         self._known = set(OUTLINE)
 
     def warn(self, why: object) -> None:
-        """Tell of an option."""
+        """Tell of an option that is wrong."""
+        self._warn(self._without(why))
+
+    def note(self, why: object) -> None:
+        """Tell of one that is of no use."""
+        self._note(self._without(why))
+
+    def _without(self, why: object) -> str:
         name = values.called(self._each)
-        self._warn(f"bond {name}: {shown(why)}: that alone is left out")
+        return f"bond {name}: {shown(why)}: that alone is left out"
 
     def number(self, key: str, least: int, most: int) -> int | None:
         """A whole number in these bounds."""
@@ -183,4 +201,4 @@ class _Options:
         """Tell of what nobody has asked for."""
         for key in self._each:
             if key.startswith("bond_") and key not in self._known:
-                self.warn(f"{shown(key, 60)} is not known here")
+                self.note(f"{shown(key, 60)} is not known here")

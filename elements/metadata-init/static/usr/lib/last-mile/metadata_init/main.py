@@ -172,7 +172,9 @@ class Machine:
             links = network.everywhere(known)
         else:
             try:
-                links = network.parse(described, known, self._say.error)
+                links = network.parse(
+                    described, known, self._say.error, self._say.warn
+                )
             except network.Malformed as exc:
                 self._say.error(f"network_data.json: {exc}: the network stays")
                 self._reach_out()

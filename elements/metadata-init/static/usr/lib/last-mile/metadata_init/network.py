@@ -88,18 +88,20 @@ def parse(
     data: Mapping[str, Any],
     known: Mapping[str, str],
     warn: Callable[[str], object],
+    note: Callable[[str], object],
 ) -> list[Link]:
     """The interfaces that it describes, those first that others lie on.
 
     ``known`` are the names of this machine's interfaces by their MAC
-    addresses. What is not understood is told and left out.
+    addresses. What is not understood is left out, and ``warn`` told; what is
+    good and of no use here, ``note``.
 
     :raises Malformed: not even its outline is what it should be.
     """
     described = {
         key: _objects(data, key) for key in ("links", "networks", "services")
     }
-    reading = _Reading(known, warn)
+    reading = _Reading(known, warn, note)
     reading.links(described["links"])
     for each in described["networks"]:
         reading.network(each)
@@ -119,11 +121,15 @@ class _Reading:
     """Links by the ids that they have in the metadata, as they are found."""
 
     def __init__(
-        self, known: Mapping[str, str], warn: Callable[[str], object]
+        self,
+        known: Mapping[str, str],
+        warn: Callable[[str], object],
+        note: Callable[[str], object],
     ) -> None:
         self.found: dict[str, Link] = {}
         self._known = known
         self._warn = warn
+        self._note = note
 
     def links(self, described: list[dict[str, Any]]) -> None:
         """Take all links, each after those that it lies on."""
@@ -225,7 +231,7 @@ class _Reading:
                 raise ValueError(f"{shown(identity)} cannot be its port")
             ports.append(port)
         mac = each.get("ethernet_mac_address")
-        bond = bonding.parse(each, self._warn)
+        bond = bonding.parse(each, self._warn, self._note)
         link = Link(
             name=name,
             kind=BOND,
@@ -248,14 +254,14 @@ class _Reading:
         if not wanted:
             return None
         port = self.found.get(values.text(wanted))
-        why = ""
+        name = values.called(each)
         if port not in ports:
-            why = "its bond_primary is not a port of it"
-        elif mode not in bonding.ONE_ACTIVE:
-            why = f"{mode} has no use for bond_primary"
-        if why:
-            self._warn(f"bond {values.called(each)}: {why}")
-        return None if why else port
+            self._warn(f"bond {name}: its bond_primary is not a port of it")
+            return None
+        if mode not in bonding.ONE_ACTIVE:
+            self._note(f"bond {name}: {mode} has no use for bond_primary")
+            return None
+        return port
 
     def _mtu(self, each: dict[str, Any]) -> int | None:
         """What is to be sent at once, in bytes; a wrong one is none."""
