@@ -142,22 +142,26 @@ class InTheImage(hooks.InsideCase):
                 self.assertEqual(text, self.text(path))
                 self.gone(f"{directory}/dib-{name}", f"{path}.dib-aside")
 
-    def test_repositories_of_the_host_serve_the_build_alone(self) -> None:
-        directory = self.root / "etc/yum.repos.d"
+    def lend_the_host_s(self, **environment: str) -> None:
+        """Have the repositories of a file of the host in the image."""
         host = self.place / "host.repo"
         host.write_text(FEDORA)
+        done = self.ended(
+            "yum/extra-data.d/14-repositories",
+            TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
+            DIB_YUM_REPO_CONF=str(host),
+            **environment,
+        )
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    def test_repositories_of_the_host_serve_the_build_alone(self) -> None:
+        directory = self.root / "etc/yum.repos.d"
         # Also in an image that has no such directory yet.
         for there in (False, True):
             with self.subTest(there=there):
                 if there:
                     (directory / "host.repo").write_text("its own")
-                done = self.ended(
-                    "yum/extra-data.d/14-repositories",
-                    TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
-                    DIB_RELEASE="9.4",
-                    DIB_YUM_REPO_CONF=str(host),
-                )
-                self.assertEqual((0, ""), (done.returncode, done.stderr))
+                self.lend_the_host_s(DIB_RELEASE="9.4")
                 held = self.text("etc/dnf/vars/releasever")
                 self.assertEqual("9.4\n", held)
                 # A mirror does not stand in for what the operator named.
@@ -176,32 +180,16 @@ class InTheImage(hooks.InsideCase):
                 )
 
     def test_an_image_that_stays_at_a_release_does_so(self) -> None:
-        host = self.place / "host.repo"
-        host.write_text(FEDORA)
         held = self.root / "etc/dnf/vars/releasever"
         held.parent.mkdir(parents=True)
         held.write_text("9.2\n")
-        done = self.ended(
-            "yum/extra-data.d/14-repositories",
-            TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
-            DIB_RELEASE="9.4",
-            DIB_YUM_REPO_CONF=str(host),
-        )
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.lend_the_host_s(DIB_RELEASE="9.4")
         self.run_hook("yum/cleanup.d/90-yum-build-settings")
         self.assertEqual("9.2\n", held.read_text())
 
     def test_a_distribution_without_releases_holds_none(self) -> None:
-        host = self.place / "host.repo"
-        host.write_text(FEDORA)
         for release in ({}, {"DIB_RELEASE": "rawhide"}):
-            done = self.ended(
-                "yum/extra-data.d/14-repositories",
-                TMP_HOOKS_PATH=str(hooks.ELEMENTS / "yum"),
-                DIB_YUM_REPO_CONF=str(host),
-                **release,
-            )
-            self.assertEqual((0, ""), (done.returncode, done.stderr))
+            self.lend_the_host_s(**release)
             self.gone("etc/dnf/vars/releasever")
 
     def test_a_repository_of_the_host_without_checks_is_refused(self) -> None:
