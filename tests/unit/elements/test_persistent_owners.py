@@ -42,6 +42,7 @@ class TestOwners(unittest.TestCase):
         self.power -= 1
         if self.power < 0:
             raise OSError("power is lost")
+        self.assertLess(user, 1 << 32, "the kernel has no such number")
         self.owner[LSTAT(path).st_ino] = user
 
     def image(self, **users: int) -> None:

@@ -401,6 +401,14 @@ class TestProgram(Folder):
         self.assertEqual((0, ""), self.asked("save"))
         self.assertEqual("of this deploy", kept.read_text())
 
+    def test_who_is_made_while_it_runs_is_remembered(self) -> None:
+        self.kept()
+        self.moved_in(return_value=["/etc/ssh/key"])
+        self.write("etc/passwd", "root:x:0:0::/:\nlate:x:1000:1000::/:\n")
+        self.assertEqual((0, ""), self.asked("save"))
+        record = self.root / "mountpoint/persistent-state/owners.json"
+        self.assertEqual(1000, json.loads(record.read_text())["users"]["late"])
+
     def test_what_changes_while_it_is_saved_is_saved(self) -> None:
         kept = self.kept()
         self.moved_in(return_value=["/etc/ssh/key"])
