@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
+from metadata_reader import files
+
 CLASS = Path("/sys/class/net")
 
 # What the kernel's names may be, and what may stand in a file of ours.
@@ -24,8 +26,8 @@ def by_mac(folder: Path = CLASS) -> dict[str, str]:
             continue
         if not (place / "device").exists() or kind(place) in WIRELESS:
             continue
-        own = read(place / "bonding_slave/perm_hwaddr")
-        mac = ethernet((own or read(place / "address")).lower())
+        own = files.value(place / "bonding_slave/perm_hwaddr")
+        mac = ethernet((own or files.value(place / "address")).lower())
         # Some cards show one address on several interfaces: the first has it.
         if mac and mac != "00:00:00:00:00:00":
             found.setdefault(mac, place.name)
@@ -42,15 +44,7 @@ def ethernet(address: str) -> str:
 
 def kind(place: Path) -> str:
     """What the kernel calls it; nothing for an ordinary port."""
-    for line in read(place / "uevent").splitlines():
+    for line in files.value(place / "uevent").splitlines():
         if line.startswith("DEVTYPE="):
             return line[len("DEVTYPE=") :]
     return ""
-
-
-def read(path: Path) -> str:
-    """One value of the kernel's; nothing where there is none."""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeError):
-        return ""

@@ -19,7 +19,7 @@ SSH = Path("/etc/ssh")
 
 def changed() -> bool:
     """Whether it is in another; no where either is not known."""
-    before = _text(KNOWN)
+    before = files.value(KNOWN)
     return bool(before and _here() and before != _here())
 
 
@@ -40,11 +40,4 @@ def remember() -> None:
 
 
 def _here() -> str:
-    return _text(DMI)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip().lower()
-    except (OSError, UnicodeError):
-        return ""
+    return files.value(DMI).lower()

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import tempfile
 
-from metadata_reader import data
+from metadata_reader import data, files
 
 # Some tools write a FAT's label in capitals.
 LABELS = ("config-2", "CONFIG-2")
@@ -82,7 +82,7 @@ def may_be(device: str) -> bool:
     """Whether a cloud would put the config drive there."""
     name = kernel_name(device)
     if name.startswith("dm-"):
-        volume = read_text(BLOCK / name / "dm/uuid")
+        volume = files.value(BLOCK / name / "dm/uuid")
         return bool(MULTIPATH.match(volume))
     return not NONE.match(name)
 
@@ -105,14 +105,6 @@ def disk_of(name: str) -> str | None:
     if name and (place / "partition").exists():
         return place.resolve().parent.name
     return None
-
-
-def read_text(path: Path) -> str:
-    """One value of the kernel's; nothing where there is none."""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeError):
-        return ""
 
 
 @contextlib.contextmanager

@@ -69,6 +69,14 @@ def is_so(path: Path, content: bytes, mode: int, owner: Owner) -> bool:
         )
 
 
+def value(path: Path) -> str:
+    """A short text, as the kernel has them; nothing where there is none."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
 def remove(path: Path) -> bool:
     """Take the file away; whether there was one."""
     try:
